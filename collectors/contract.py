@@ -1,0 +1,371 @@
+"""Landing contract v1: the tables that collectors write and ingest accepts.
+
+What belongs here: the columns of each landing table with type, unit, range and closed value sets, the natural key of a
+row, and the metadata keys of a file. What must not be here: reading, writing or judging of files (see ``landing``).
+
+The contract is versioned as a whole. A column may be added in a new version; none is renamed or given another unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+CONTRACT_NAME = "wattledger.landing"
+CONTRACT_VERSION = 1
+
+PHASES = (
+    "data_processing",
+    "experimentation",
+    "training",
+    "fine_tuning",
+    "evaluation",
+    "deployment",
+    "inference",
+    "storage",
+    "unknown",
+)
+DEVICE_KINDS = ("gpu", "cpu", "dram", "accelerator", "node", "switch", "facility")
+POINTS = ("board", "package", "dc", "ac", "pdu", "meter")
+SOURCES = (
+    "nvml_energy",
+    "nvml_power",
+    "rapl",
+    "amdsmi",
+    "redfish",
+    "ipmi",
+    "dcgm",
+    "prometheus",
+    "meter",
+    "model",
+)
+GAP_REASONS = (
+    "permission_denied",
+    "driver_lost",
+    "counter_reset",
+    "not_supported",
+    "clock_step",
+    "dropped",
+    "read_failed",
+)
+JOB_EVENTS = ("submitted", "started", "heartbeat", "phase_changed", "ended")
+JOB_STATES = ("completed", "failed", "cancelled", "interrupted", "timeout")
+ASSET_KINDS = ("accelerator", "cpu", "server", "switch", "facility")
+ASSET_EVENTS = ("purchased", "in_service", "moved", "repaired", "retired")
+
+LABELS = pa.map_(pa.string(), pa.string())
+
+# The largest plausible reading of one device: a 64-node switch estimate in the public MLPerf power set is 59,570 W;
+# 10 MW is a whole data hall and is surely a unit error (a reading in microwatts or milliwatts of milliwatts).
+MAX_POWER_MW = 10_000_000_000
+# 2000-01-01 and 2100-01-01 UTC in epoch milliseconds: outside, a stamp is a unit error (seconds, microseconds).
+MIN_TIME_MS = 946_684_800_000
+MAX_TIME_MS = 4_102_444_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a landing table.
+
+    Attributes:
+        name: column name; a physical quantity carries its unit as suffix.
+        type: Arrow type as written to Parquet.
+        unit: unit of the value, or ``None`` for identifiers, flags and counts without unit.
+        description: one sentence that a reader of the data dictionary understands.
+        nullable: whether NULL ("not known") is allowed.
+        minimum: smallest accepted value, in the column's unit.
+        maximum: largest accepted value, in the column's unit.
+        allowed: closed set of values, or empty for a free value.
+    """
+
+    name: str
+    type: pa.DataType
+    unit: str | None
+    description: str
+    nullable: bool = False
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LandingTable:
+    """One landing table: its columns, natural key and time columns.
+
+    Attributes:
+        name: table name, also the folder under the landing root and the table in the ``raw`` schema.
+        description: what one row states.
+        columns: columns in the order in which they are written.
+        key: columns that identify a row; two rows with the same key and other values are in conflict.
+        time_column: epoch milliseconds (UTC) by which a row is put into its hour folder.
+        end_column: epoch milliseconds at which the row's interval ends, if the row describes an interval.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    time_column: str
+    end_column: str | None = None
+    _by_name: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the columns by name and check that key and time columns exist."""
+        self._by_name.update({column.name: column for column in self.columns})
+        for name in (*self.key, self.time_column):
+            if name not in self._by_name:
+                msg = f"landing table {self.name}: no column {name}"
+                raise ValueError(msg)
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name.
+
+        Raises:
+            KeyError: if the table has no such column.
+        """
+        return self._by_name[name]
+
+    def arrow_schema(self) -> pa.Schema:
+        """Return the Arrow schema of a file of this table, without file metadata."""
+        return pa.schema(
+            [
+                pa.field(
+                    column.name,
+                    column.type,
+                    nullable=column.nullable,
+                    metadata={"unit": column.unit} if column.unit else None,
+                )
+                for column in self.columns
+            ]
+        )
+
+
+def _time(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.int64(), "ms", description, nullable, MIN_TIME_MS, MAX_TIME_MS)
+
+
+def _text(name: str, description: str, *, nullable: bool = True, allowed: tuple[str, ...] = ()) -> Column:
+    return Column(name, pa.string(), None, description, nullable, allowed=allowed)
+
+
+def _count(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, pa.int64(), None, description, nullable, minimum=0)
+
+
+_JOB_KEY = (
+    _text("job_id", "Identifier of the job, unique within the organisation.", nullable=False),
+    Column("attempt", pa.int32(), None, "Attempt of the job, counted from 1.", minimum=1),
+)
+
+POWER_SAMPLE = LandingTable(
+    "power_sample",
+    "One reading of one device: power, cumulative energy, or the reason why there is none.",
+    (
+        _time("ts_ms", "End of the reading, epoch milliseconds UTC."),
+        _text("host", "Host name as the collector knows it.", nullable=False),
+        _text("device", "Stable device id: GPU UUID, cpu-package-0, dram-0, node, switch-0.", nullable=False),
+        _text("kind", "Kind of device.", nullable=False, allowed=DEVICE_KINDS),
+        _text("parent", "Device that contains this one; NULL for an outermost device."),
+        _text("point", "Where the power is measured.", nullable=False, allowed=POINTS),
+        Column("power_mw", pa.int64(), "mW", "Power at the reading, in milliwatts.", True, 0, MAX_POWER_MW),
+        Column("energy_mj", pa.int64(), "mJ", "Cumulative energy, monotone inside a session, in millijoules.", True, 0),
+        Column("session", pa.int32(), None, "Counter session; a new one after every reset.", minimum=0),
+        Column("util_percent", pa.uint8(), "%", "Utilisation of the device.", True, 0, 100),
+        _text("source", "Interface that gave the reading.", nullable=False, allowed=SOURCES),
+        Column("is_estimate", pa.bool_(), None, "True where the power is modelled, not measured."),
+        _text("gap_reason", "Why a value is missing.", allowed=GAP_REASONS),
+    ),
+    key=("host", "device", "point", "ts_ms"),
+    time_column="ts_ms",
+)
+
+JOB_EVENT = LandingTable(
+    "job_event",
+    "One event in the life of a job, with the attributes known at that moment.",
+    (
+        _time("ts_ms", "Time of the event, epoch milliseconds UTC."),
+        *_JOB_KEY,
+        _text("event", "What happened.", nullable=False, allowed=JOB_EVENTS),
+        _text("state", "Final state, on ended events.", allowed=JOB_STATES),
+        _text("org", "Organisation that answers for the job."),
+        _text("team", "Team that ran the job."),
+        _text("project", "Project the job belongs to."),
+        _text("user_ref", "Pseudonym of the person who ran the job."),
+        _text("model", "Model that is trained or served."),
+        _text("model_version", "Version of that model."),
+        _text("task", "What the job does with the model."),
+        _text("phase", "Life-cycle phase from this event on.", nullable=False, allowed=PHASES),
+        _text("provider", "Cloud provider: aws, gcp, azure; NULL on own hardware."),
+        _text("region", "Cloud region of the provider."),
+        _text("facility", "Facility id of the configuration."),
+        _count("parameters_n", "Number of model parameters.", nullable=True),
+        _count("tokens_n", "Number of tokens processed so far.", nullable=True),
+        _text("quality_metric", "Name of the quality measure, for example accuracy."),
+        Column("quality_value", pa.float64(), None, "Value of the quality measure.", True),
+        Column("exit_code", pa.int32(), None, "Exit code of the process, on ended events.", True),
+        Column("labels", LABELS, None, "Free labels of the job.", True),
+    ),
+    key=("job_id", "attempt", "ts_ms", "event"),
+    time_column="ts_ms",
+)
+
+JOB_DEVICE = LandingTable(
+    "job_device",
+    "A job holds a device, or all devices of a host, for an interval.",
+    (
+        *_JOB_KEY,
+        _text("host", "Host of the device.", nullable=False),
+        _text("device", "Device id, or * for every device of the host.", nullable=False),
+        _time("start_ms", "Start of the reservation, epoch milliseconds UTC."),
+        _time("end_ms", "End of the reservation; NULL while the job runs.", nullable=True),
+        Column("share_fraction", pa.float64(), "fraction", "Part of the device that the job holds.", True, 0, 1),
+    ),
+    key=("job_id", "attempt", "host", "device", "start_ms"),
+    time_column="start_ms",
+    end_column="end_ms",
+)
+
+WORK_COUNTER = LandingTable(
+    "work_counter",
+    "Work done in an interval: requests and tokens of a model.",
+    (
+        _time("start_ms", "Start of the interval, epoch milliseconds UTC."),
+        _time("end_ms", "End of the interval, epoch milliseconds UTC."),
+        _text("job_id", "Job that did the work, if there is one."),
+        _text("service", "Service that did the work, if there is one."),
+        _text("model", "Model that did the work.", nullable=False),
+        _text("model_version", "Version of that model."),
+        _count("requests_n", "Requests answered."),
+        _count("input_tokens_n", "Input tokens processed."),
+        _count("output_tokens_n", "Output tokens generated."),
+        _text("other_unit", "Another unit of work, for example image."),
+        Column("other_n", pa.float64(), None, "Amount of the other unit.", True, 0),
+    ),
+    key=("start_ms", "end_ms", "job_id", "service", "model", "model_version"),
+    time_column="start_ms",
+    end_column="end_ms",
+)
+
+ASSET_EVENT = LandingTable(
+    "asset_event",
+    "One event in the life of a piece of hardware.",
+    (
+        _time("ts_ms", "Time of the event, epoch milliseconds UTC."),
+        _text("asset_id", "Identifier of the asset.", nullable=False),
+        _text("kind", "Kind of asset.", nullable=False, allowed=ASSET_KINDS),
+        _text("hardware_model", "Hardware model as the vendor or driver names it.", nullable=False),
+        _text("host", "Host in which the asset works."),
+        _text("device", "Device id under which it reports power."),
+        _text("facility", "Facility id of the configuration."),
+        _text("parent_asset", "Asset that contains this one."),
+        _text("event", "What happened.", nullable=False, allowed=ASSET_EVENTS),
+        Column("quantity", pa.int32(), None, "Number of equal units.", minimum=1),
+        Column("supplier_kgco2e", pa.float64(), "kgCO2e", "Embodied emissions stated by the supplier.", True, 0),
+    ),
+    key=("asset_id", "ts_ms", "event"),
+    time_column="ts_ms",
+)
+
+FACILITY_READING = LandingTable(
+    "facility_reading",
+    "Energy and water of a facility over an interval.",
+    (
+        _time("start_ms", "Start of the interval, epoch milliseconds UTC."),
+        _time("end_ms", "End of the interval, epoch milliseconds UTC."),
+        _text("facility", "Facility id of the configuration.", nullable=False),
+        Column("it_kwh", pa.float64(), "kWh", "Energy of the IT equipment.", True, 0),
+        Column("total_kwh", pa.float64(), "kWh", "Energy of the whole facility.", True, 0),
+        Column("water_l", pa.float64(), "l", "Water withdrawn.", True, 0),
+    ),
+    key=("facility", "start_ms", "end_ms"),
+    time_column="start_ms",
+    end_column="end_ms",
+)
+
+GRID_INTENSITY = LandingTable(
+    "grid_intensity",
+    "Carbon intensity of a grid zone over an interval, as a provider stated it.",
+    (
+        _text("zone", "Grid zone.", nullable=False),
+        _time("start_ms", "Start of the interval, epoch milliseconds UTC."),
+        _time("end_ms", "End of the interval, epoch milliseconds UTC."),
+        Column("gco2e_per_kwh", pa.float64(), "gCO2e/kWh", "Carbon intensity.", False, 0, 3000),
+        _text("kind", "Kind of intensity.", nullable=False, allowed=("average", "marginal", "residual")),
+        _text("basis", "Life-cycle or combustion only.", nullable=False, allowed=("lifecycle", "operational")),
+        _text("flow", "Consumption or production mix.", nullable=False, allowed=("consumption", "production")),
+        Column("is_estimate", pa.bool_(), None, "True where the provider marks the value as estimated."),
+        _text("provider", "Who states the value.", nullable=False),
+        _text("factor_set", "Emission factors behind the value.", nullable=False),
+        _time("updated_ms", "When the provider changed the value last.", nullable=True),
+        _time("fetched_ms", "When the value was fetched."),
+        _text("response_sha256", "Hash of the provider's answer.", nullable=False),
+    ),
+    key=("zone", "start_ms", "end_ms", "kind", "basis", "flow", "provider", "factor_set", "fetched_ms"),
+    time_column="start_ms",
+    end_column="end_ms",
+)
+
+CLOUD_METRICS = ("cfe_hourly", "cfe_annual", "pue", "wue", "intensity_location", "intensity_market")
+
+CLOUD_REGION_FACTOR = LandingTable(
+    "cloud_region_factor",
+    "A figure that a cloud provider publishes for a region and a period.",
+    (
+        _text("provider", "Cloud provider.", nullable=False),
+        _text("region", "Region of the provider.", nullable=False),
+        _time("valid_from", "Start of the period, epoch milliseconds UTC."),
+        _time("valid_to", "End of the period, epoch milliseconds UTC."),
+        _text("metric", "Which figure.", nullable=False, allowed=CLOUD_METRICS),
+        Column("value", pa.float64(), None, "The figure, in the unit beside it.", minimum=0),
+        _text("unit", "Unit of the value.", nullable=False),
+        _text("source", "Publication that states it.", nullable=False),
+        _text("published", "Date of publication, ISO 8601.", nullable=False),
+        _time("fetched_ms", "When the value was fetched."),
+        _text("response_sha256", "Hash of the publication.", nullable=False),
+    ),
+    key=("provider", "region", "valid_from", "metric", "source", "fetched_ms"),
+    time_column="valid_from",
+    end_column="valid_to",
+)
+
+TABLES: dict[str, LandingTable] = {
+    table.name: table
+    for table in (
+        POWER_SAMPLE,
+        JOB_EVENT,
+        JOB_DEVICE,
+        WORK_COUNTER,
+        ASSET_EVENT,
+        FACILITY_READING,
+        GRID_INTENSITY,
+        CLOUD_REGION_FACTOR,
+    )
+}
+
+# Keys of the Parquet file metadata that every landed file carries; values are UTF-8 text.
+META_SCHEMA = "wattledger.schema"
+META_COLLECTOR = "wattledger.collector_version"
+META_HOST = "wattledger.host"
+META_BOOT = "wattledger.boot_id"
+META_SEQUENCE = "wattledger.sequence"
+META_ROWS = "wattledger.rows"
+META_FIRST_MS = "wattledger.first_ms"
+META_LAST_MS = "wattledger.last_ms"
+META_WRITTEN_MS = "wattledger.written_ms"
+META_KEYS = (
+    META_SCHEMA,
+    META_COLLECTOR,
+    META_HOST,
+    META_BOOT,
+    META_SEQUENCE,
+    META_ROWS,
+    META_FIRST_MS,
+    META_LAST_MS,
+    META_WRITTEN_MS,
+)
+
+
+def schema_tag(table: str) -> str:
+    """Return the value of the schema key in a file's metadata, for example ``power_sample/1``."""
+    return f"{table}/{CONTRACT_VERSION}"

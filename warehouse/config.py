@@ -1,0 +1,263 @@
+"""``wattledger.toml``: what an installation states about itself, validated, with errors that say what to change.
+
+What belongs here: the shape of the configuration and the places of an installation's files. What must not be here: any
+default for a place, a zone or a factor. What the file does not state is not known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+CONFIG_NAME = "wattledger.toml"
+MINUTES_PER_HOUR = 60
+
+
+class ConfigError(ValueError):
+    """The configuration is missing or wrong; the message says where and what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Organisation(_Section):
+    """Who answers for the figures."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Landing(_Section):
+    """Where collectors put their files."""
+
+    path: str
+
+
+class LakeSection(_Section):
+    """Catalog and data of the lake."""
+
+    catalog: str = "sqlite:lake.sqlite"
+    data: str = "lake"
+
+    @field_validator("catalog")
+    @classmethod
+    def _known_catalog(cls, value: str) -> str:
+        if not value.startswith(("sqlite:", "postgres:")):
+            msg = "must start with sqlite: (a file) or postgres: (a connection string)"
+            raise ValueError(msg)
+        return value
+
+
+class Accounting(_Section):
+    """Rules by which samples become energy.
+
+    Attributes:
+        slot_minutes: length of a slot; a divisor of 60.
+        max_gap_s: longest gap between two power readings that a trapezoid may bridge [s].
+        max_gap_s_by_source: the same for one interface where it differs [s].
+        max_counter_gap_h: longest gap that a counter difference may bridge [h].
+        absent_after_s: a longer silence is no gap in the readings but the absence of the device [s].
+        max_power_w: largest plausible power by kind of device [W]; a counter that implies more was reset.
+        jitter_s: allowance for late or early stamps in the plausibility bound [s].
+        idle: how idle energy is shown; a row of its own.
+    """
+
+    slot_minutes: int = 5
+    max_gap_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    max_gap_s_by_source: dict[str, Annotated[float, Field(gt=0, le=3600)]] = {}
+    max_counter_gap_h: Annotated[int, Field(ge=1, le=24)] = 24
+    absent_after_s: Annotated[float, Field(gt=0, le=86400)] = 3600.0
+    max_power_w: dict[str, Annotated[float, Field(gt=0)]] = {}
+    jitter_s: Annotated[float, Field(ge=0, le=10)] = 1.0
+    idle: Literal["visible"] = "visible"
+
+    @field_validator("slot_minutes")
+    @classmethod
+    def _divides_the_hour(cls, value: int) -> int:
+        if value < 1 or MINUTES_PER_HOUR % value:
+            msg = "must divide 60: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60"
+            raise ValueError(msg)
+        return value
+
+
+class Facility(_Section):
+    """A place with hosts.
+
+    Attributes:
+        id: name of the place.
+        zone: grid zone; unset means not known.
+        pue: power usage effectiveness, at least 1; unset means not known.
+        ownership: decides the scope of its energy.
+        hosts: shell-style patterns of host names that stand in it.
+    """
+
+    id: Annotated[str, Field(min_length=1, max_length=100)]
+    zone: str | None = None
+    pue: Annotated[float, Field(ge=1, le=5)] | None = None
+    ownership: Literal["owned", "leased", "colocation", "cloud"] | None = None
+    hosts: list[str] = []
+
+
+class Hardware(_Section):
+    """Hardware of hosts that do not report it themselves.
+
+    Attributes:
+        hosts: shell-style patterns of host names.
+        accelerator: accelerator model, as in docs/models/embodied.md.
+        accelerators_n: accelerators in one host.
+        server: server model or archetype.
+        nameplate_kw: nameplate power of one host [kW].
+    """
+
+    hosts: Annotated[list[str], Field(min_length=1)]
+    accelerator: str | None = None
+    accelerators_n: Annotated[int, Field(ge=0)] | None = None
+    server: str | None = None
+    nameplate_kw: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _counted(self) -> Hardware:
+        if (self.accelerator is None) != (self.accelerators_n is None):
+            msg = "accelerator and accelerators_n go together"
+            raise ValueError(msg)
+        return self
+
+
+class Ingest(_Section):
+    """Limits of what ingest accepts.
+
+    Attributes:
+        max_file_mb: largest file [MB].
+        max_rows: most rows of one file.
+        future_tolerance_s: how far a stamp may lie in the future [s].
+        max_rejected_fraction: a file of which more rows than this are refused is refused as a whole.
+        keep_landing_days: how long taken-in files stay in the archive [days]; unset keeps them for ever.
+    """
+
+    max_file_mb: Annotated[int, Field(ge=1)] = 256
+    max_rows: Annotated[int, Field(ge=1)] = 5_000_000
+    future_tolerance_s: Annotated[float, Field(ge=0)] = 300.0
+    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Config(_Section):
+    """The whole configuration and the folder it was read from."""
+
+    organisation: Organisation
+    landing: Landing
+    lake: LakeSection = LakeSection()
+    accounting: Accounting = Accounting()
+    facility: list[Facility] = []
+    hardware: list[Hardware] = []
+    ingest: Ingest = Ingest()
+    home: Path
+
+    @model_validator(mode="after")
+    def _unique_facilities(self) -> Config:
+        ids = [entry.id for entry in self.facility]
+        twice = sorted({entry for entry in ids if ids.count(entry) > 1})
+        if twice:
+            msg = f"facility ids must be unique; twice: {', '.join(twice)}"
+            raise ValueError(msg)
+        return self
+
+    def _inside(self, path: str) -> Path:
+        return (self.home / path).resolve()
+
+    @property
+    def landing_path(self) -> Path:
+        """Folder into which collectors write."""
+        return self._inside(self.landing.path)
+
+    @property
+    def archive_path(self) -> Path:
+        """Folder into which files move once they are taken in; the source of truth."""
+        return self.home / "archive"
+
+    @property
+    def quarantine_path(self) -> Path:
+        """Folder into which refused files move."""
+        return self.home / "quarantine"
+
+    @property
+    def published_path(self) -> Path:
+        """Folder of the published databases."""
+        return self.home / "published"
+
+    @property
+    def report_path(self) -> Path:
+        """Folder of the reports."""
+        return self.home / "reports"
+
+    @property
+    def lake_data(self) -> str:
+        """Folder or URL of the lake's Parquet files."""
+        data = self.lake.data
+        return data if "://" in data else str(self._inside(data))
+
+    @property
+    def catalog_dsn(self) -> str:
+        """DuckLake's name of the catalog, with a file path made absolute."""
+        kind, _, rest = self.lake.catalog.partition(":")
+        return f"sqlite:{self._inside(rest)}" if kind == "sqlite" else self.lake.catalog
+
+    @property
+    def accounting_sha256(self) -> str:
+        """Hash of everything in the configuration that can change a figure."""
+        parts = self.model_dump(mode="json", include={"organisation", "accounting", "facility", "hardware"})
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def home_path() -> Path:
+    """Return the home of this installation: ``WATTLEDGER_HOME``, else ``.wattledger`` in the working folder."""
+    return Path(os.environ.get("WATTLEDGER_HOME", ".wattledger")).expanduser().resolve()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read and validate the configuration.
+
+    Args:
+        path: the file; by default ``wattledger.toml`` in the home of this installation.
+
+    Returns:
+        The configuration; relative paths in it count from the folder of the file.
+
+    Raises:
+        ConfigError: if the file is missing, is not TOML or states something that cannot be; the message names the file,
+            the key, the value and what is allowed.
+    """
+    file = (path or home_path() / CONFIG_NAME).expanduser().resolve()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        msg = f"no configuration at {file}; write one with `wattledger init`, or name another with --config"
+        raise ConfigError(msg) from None
+    except OSError as error:
+        msg = f"cannot read {file}: {error.strerror}"
+        raise ConfigError(msg) from error
+    try:
+        values: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{file} is not TOML: {error}"
+        raise ConfigError(msg) from error
+    try:
+        return Config(**values, home=file.parent)
+    except (ValidationError, TypeError) as error:
+        raise ConfigError(_explain(file, error)) from error
+
+
+def _explain(file: Path, error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{file}: {error}"
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        given = "" if problem["type"] == "missing" else f" (given: {problem.get('input')!r})"
+        lines.append(f"  {key}: {problem['msg']}{given}")
+    return f"{file} is not valid:\n" + "\n".join(lines)

@@ -1,0 +1,246 @@
+"""One pass of the whole line without an orchestrator: take in what landed, compute what it touches, publish.
+
+What belongs here: what is to do and in which order. What must not be here: how one table is filled (``transform``).
+
+What is to do stands in ``audit.pending``: ingest notes days, a computed day notes its month, a computed month notes the
+tables without partitions. A note is removed in the transaction that does the work, so a crash loses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from warehouse import transform
+from warehouse.ingest import IngestReport, ingest_landing
+from warehouse.lake import Lake
+from warehouse.publish import publish
+from warehouse.reference import sync_reference
+from warehouse.restatement import note_restatements, totals_before
+from warehouse.transform import ALL, Calculation, fill, month_of, prepare
+
+Progress = Callable[[str, int, int, str], None]
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MONTH = re.compile(r"\d{4}-\d{2}")
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What one pass did.
+
+    Attributes:
+        ingest: what became of each landed file.
+        computed: rows by (table, partition), in the order in which they were computed.
+        published: database that was published, or ``None`` when nothing changed.
+        calc_run_id: calculation by which it was computed.
+    """
+
+    ingest: IngestReport = field(default_factory=IngestReport)
+    computed: dict[tuple[str, str], int] = field(default_factory=dict)
+    published: Path | None = None
+    calc_run_id: str = ""
+
+    @property
+    def days(self) -> list[str]:
+        """Days that were computed."""
+        return sorted({key for _, key in self.computed if _DAY.fullmatch(key)})
+
+    @property
+    def months(self) -> list[str]:
+        """Months that were computed."""
+        return sorted({key for _, key in self.computed if _MONTH.fullmatch(key)})
+
+
+def begin(lake: Lake) -> Calculation:
+    """Bring the reference tables up to date and note the calculation; call it once before computing."""
+    sync_reference(lake)
+    run = transform.calculation(lake.config)
+    if transform.note_calculation(lake, run):
+        _note_recalculation(lake, run)
+    return run
+
+
+def _note_recalculation(lake: Lake, run: Calculation) -> None:
+    """A new way of calculating changes every figure: note all computed days as to do."""
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(
+            "INSERT INTO lake.audit.pending "
+            "SELECT DISTINCT partition_key, $cause, now() FROM lake.audit.materialisation "
+            "WHERE table_name = 'core.emission' AND calc_run_id <> $run",
+            {"cause": f"calculation {run.calc_run_id}", "run": run.calc_run_id},
+        )
+
+    lake.transaction(work)
+
+
+def pending(lake: Lake) -> list[str]:
+    """Return the partitions to compute: days, then months, then ``*``."""
+    keys = [key for (key,) in lake.rows("SELECT DISTINCT partition_key FROM audit.pending")]
+    return sorted(keys, key=lambda key: (key == ALL, -len(key), key))
+
+
+def run_all(
+    lake: Lake,
+    *,
+    from_day: str | None = None,
+    to_day: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Take in what landed, compute what is to do, publish.
+
+    Args:
+        lake: an open, writable lake.
+        from_day: compute no earlier day (ISO 8601).
+        to_day: compute no later day (ISO 8601).
+        force: compute every day with readings in that range, also those that nothing touched.
+        progress: called with the stage, steps done, steps in all and what is at hand.
+    """
+    tell = progress or (lambda _stage, _done, _all, _what: None)
+    report = RunReport()
+    run = begin(lake)
+    report.calc_run_id = run.calc_run_id
+    report.ingest = ingest_landing(lake, progress=lambda done, whole, name: tell("ingest", done, whole, name))
+    if force:
+        note_days(lake, _days_with_facts(lake, from_day, to_day), "forced")
+    compute_pending(lake, run, report, from_day=from_day, to_day=to_day, progress=tell)
+    tell("publish", 0, 1, "organisation")
+    report.published = publish(lake)
+    tell("publish", 1, 1, "organisation")
+    return report
+
+
+def compute_pending(
+    lake: Lake,
+    run: Calculation,
+    report: RunReport,
+    *,
+    from_day: str | None = None,
+    to_day: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Compute every pending partition: days first, then the months and whole tables that they ask for."""
+    tell = progress or (lambda _stage, _done, _all, _what: None)
+    days = [key for key in pending(lake) if _DAY.fullmatch(key) and _within(key, from_day, to_day)]
+    for number, day in enumerate(days):
+        tell("compute", number, len(days), day)
+        report.computed.update(compute_day(lake, run, day))
+    tell("compute", len(days), len(days), "")
+    months = [key for key in pending(lake) if _MONTH.fullmatch(key)]
+    for month in months:
+        report.computed.update(compute_month(lake, run, month))
+    if ALL in pending(lake):
+        report.computed.update(_compute(lake, run, transform.WHOLE, ALL, follow=None))
+
+
+def compute_day(lake: Lake, run: Calculation, day: str) -> dict[tuple[str, str], int]:
+    """Compute all tables of one day in one transaction; the month is noted as to do."""
+    prepare(lake, run, day)
+    return _compute(lake, run, transform.DAILY, day, follow=month_of(day))
+
+
+def compute_month(lake: Lake, run: Calculation, month: str) -> dict[tuple[str, str], int]:
+    """Compute the tables of one month in one transaction, and note what changed in a month that was closed before."""
+    return _compute(lake, run, transform.MONTHLY, month, follow=ALL)
+
+
+def _compute(
+    lake: Lake, run: Calculation, names: Iterable[str], partition: str, *, follow: str | None
+) -> dict[tuple[str, str], int]:
+    # Only the notes that are there before the work begins are done by it; later ones stay.
+    causes = lake.rows("SELECT cause FROM audit.pending WHERE partition_key = $key", {"key": partition})
+
+    def work(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
+        before = totals_before(connection, partition) if _MONTH.fullmatch(partition) else None
+        done = {(name, partition): fill(connection, lake.config, run, name, partition) for name in names}
+        if before is not None:
+            note_restatements(connection, partition, before, run.calc_run_id)
+        for (cause,) in causes:
+            connection.execute(
+                "DELETE FROM lake.audit.pending WHERE partition_key = $key AND cause = $cause",
+                {"key": partition, "cause": cause},
+            )
+        if follow:
+            _note_once(connection, follow, partition)
+        return done
+
+    return lake.transaction(work)
+
+
+def _note_once(connection: duckdb.DuckDBPyConnection, partition: str, cause: str) -> None:
+    connection.execute(
+        "INSERT INTO lake.audit.pending SELECT $key, $cause, now() "
+        "WHERE NOT EXISTS (SELECT 1 FROM lake.audit.pending WHERE partition_key = $key AND cause = $cause)",
+        {"key": partition, "cause": cause},
+    )
+
+
+def note_days(lake: Lake, days: Iterable[str], cause: str) -> None:
+    """Note days as to do."""
+    wanted = list(days)
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        for day in wanted:
+            _note_once(connection, day, cause)
+
+    if wanted:
+        lake.transaction(work)
+
+
+def run_table(lake: Lake, name: str, partitions: Iterable[str], *, progress: Progress | None = None) -> RunReport:
+    """Compute one table again for some partitions, and nothing that follows from it.
+
+    Args:
+        lake: an open, writable lake.
+        name: table, schema.name.
+        partitions: days, months or ``*``, as the table has them.
+        progress: as in ``run_all``.
+    """
+    tell = progress or (lambda _stage, _done, _all, _what: None)
+    run = begin(lake)
+    report = RunReport(calc_run_id=run.calc_run_id)
+    wanted = list(partitions)
+    for number, partition in enumerate(wanted):
+        tell("compute", number, len(wanted), partition)
+        if _DAY.fullmatch(partition):
+            prepare(lake, run, partition)
+        report.computed[name, partition] = lake.transaction(
+            lambda connection, key=partition: fill(connection, lake.config, run, name, key)  # type: ignore[misc]
+        )
+    tell("compute", len(wanted), len(wanted), "")
+    return report
+
+
+def partitions_of(lake: Lake, name: str, from_day: str | None = None, to_day: str | None = None) -> list[str]:
+    """Return all partitions of a computed table that have facts in a range of days."""
+    kind = transform.partition_kind(name)
+    if kind == "all":
+        return [ALL]
+    days = _days_with_facts(lake, from_day, to_day)
+    return days if kind == "day" else sorted({month_of(day) for day in days})
+
+
+def _days_with_facts(lake: Lake, from_day: str | None, to_day: str | None) -> list[str]:
+    sql = (
+        "SELECT DISTINCT day FROM raw.power_sample UNION SELECT DISTINCT day FROM raw.job_event "
+        "UNION SELECT DISTINCT day FROM raw.work_counter"
+    )
+    days = sorted(str(day) for (day,) in lake.rows(sql))
+    return [day for day in days if _within(day, from_day, to_day)]
+
+
+def _within(day: str, from_day: str | None, to_day: str | None) -> bool:
+    return (from_day is None or day >= from_day) and (to_day is None or day <= to_day)
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """Return all days from the first to the last, both included (ISO 8601)."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [(start + timedelta(days=step)).isoformat() for step in range((end - start).days + 1)]

@@ -1,0 +1,272 @@
+"""The lake: one DuckLake with its catalog, opened per use; the only place that retries a commit.
+
+What belongs here: opening, creating and migrating the lake, transactions. What must not be here: what is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from warehouse.config import Config
+from warehouse.registry import ALL_TABLES, SCHEMAS
+
+T = TypeVar("T")
+
+CATALOG = "lake"
+EXTENSIONS = {"sqlite": ("ducklake", "sqlite_scanner"), "postgres": ("ducklake", "postgres_scanner")}
+LOCK_TIMEOUT_S = 600.0
+COMMIT_ATTEMPTS = 12
+FIRST_BACKOFF_S = 0.02
+LONGEST_BACKOFF_S = 2.0
+# Words of the warehouse's SQL. A sum of exact decimals does not depend on the order of its rows, so that the same
+# facts give the same figures to the last digit; 18 digits after the point are far below every figure's meaning.
+MACROS = (
+    "CREATE OR REPLACE TEMP MACRO exact_sum(x) AS CAST(sum(CAST(x AS DECIMAL(38, 18))) AS DOUBLE)",
+    """
+    CREATE OR REPLACE TEMP MACRO phase_group(allocation, phase) AS CASE
+        WHEN allocation <> 'job' THEN allocation
+        WHEN phase IN ('data_processing', 'experimentation', 'training', 'fine_tuning', 'evaluation') THEN 'training'
+        WHEN phase IN ('deployment', 'inference') THEN 'inference'
+        WHEN phase = 'storage' THEN 'storage'
+        ELSE 'unknown'
+    END
+    """,
+)
+# What DuckDB and the catalog say when another writer was faster or holds the catalog; anything else is not retried.
+_CONFLICTS = ("database is locked", "transaction conflict", "conflict", "could not serialize", "deadlock detected")
+
+
+class LakeError(RuntimeError):
+    """The lake cannot be opened or written; the message says why and what to do."""
+
+
+class LakeBusyError(LakeError):
+    """Another process holds the lake for longer than we may wait."""
+
+
+def extension_path(name: str) -> Path:
+    """Return the file of a DuckDB extension as its wheel installed it.
+
+    Args:
+        name: extension, for example ``ducklake``.
+
+    Raises:
+        LakeError: if the wheel is not installed or holds no extension for this machine.
+    """
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    for place in places:
+        for file in sorted(Path(place).rglob(f"{name}.duckdb_extension")):
+            return file
+    wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+    msg = f"the DuckDB extension {name} is not installed; pip install {wheel}"
+    raise LakeError(msg)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Tell whether an error means that another writer was faster, so that the transaction may be tried again."""
+    text = str(error).lower()
+    return isinstance(error, duckdb.Error) and any(phrase in text for phrase in _CONFLICTS)
+
+
+class Lake:
+    """An open lake. Use it as a context manager; it holds one DuckDB connection.
+
+    Args:
+        config: the configuration of the installation.
+        read_only: open without the right to write; readers never wait for writers.
+        threads: DuckDB threads; by default as many as there are processors.
+    """
+
+    def __init__(self, config: Config, *, read_only: bool = False, threads: int | None = None) -> None:
+        """Attach the lake; a writer also makes the folders it needs."""
+        self.config = config
+        self.read_only = read_only
+        kind = config.catalog_dsn.partition(":")[0]
+        self._file_lock: FileLock | None = None
+        if kind == "sqlite":
+            self._prepare_sqlite(Path(config.catalog_dsn.partition(":")[2]))
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": True,
+        }
+        if threads:
+            settings["threads"] = threads
+        self.connection = duckdb.connect(config=settings)
+        try:
+            self.connection.execute("SET TimeZone = 'UTC'")
+            for extension in EXTENSIONS[kind]:
+                self.connection.execute(f"LOAD '{extension_path(extension)}'")
+            self._attach()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _prepare_sqlite(self, catalog: Path) -> None:
+        if self.read_only:
+            if not catalog.exists():
+                msg = f"no lake at {catalog}; run `wattledger run` first"
+                raise LakeError(msg)
+            return
+        catalog.parent.mkdir(parents=True, exist_ok=True)
+        Path(self.config.lake_data).mkdir(parents=True, exist_ok=True)
+        self._file_lock = FileLock(f"{catalog}.lock")
+        with self._locked(), contextlib.closing(sqlite3.connect(catalog)) as database:
+            # Write-ahead logging lets readers go on while a writer commits.
+            database.execute("PRAGMA journal_mode=WAL")
+
+    def _attach(self) -> None:
+        options = ["READ_ONLY"] if self.read_only else [f"DATA_PATH '{_quoted(self.config.lake_data)}/'"]
+        statement = f"ATTACH 'ducklake:{_quoted(self.config.catalog_dsn)}' AS {CATALOG} ({', '.join(options)})"
+
+        def attach() -> None:
+            self.connection.execute(statement)
+
+        with self._locked() if not self.read_only else contextlib.nullcontext():
+            _with_retry(attach)
+        self.connection.execute(f"USE {CATALOG}")
+        for macro in MACROS:
+            self.connection.execute(macro)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._file_lock is None:
+            yield
+            return
+        try:
+            with self._file_lock.acquire(timeout=LOCK_TIMEOUT_S):
+                yield
+        except Timeout:
+            msg = (
+                f"another process has held {self._file_lock.lock_file} for {LOCK_TIMEOUT_S:.0f} s; "
+                "wait for it to end, or stop it (`fuser` names it), then run again"
+            )
+            raise LakeBusyError(msg) from None
+
+    def __enter__(self) -> Lake:
+        """Return the lake itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; open transactions are rolled back."""
+        self.connection.close()
+
+    def create(self) -> None:
+        """Create schemas and tables that are missing, with comments and partitions. Safe to call at any time."""
+        present = {f"{schema}.{name}" for schema, name in self.rows(_TABLES_SQL)}
+        missing = [entry for entry in ALL_TABLES if entry.qualified not in present]
+        if not missing:
+            return
+
+        def make(connection: duckdb.DuckDBPyConnection) -> None:
+            for schema in SCHEMAS:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{schema}")
+            for entry in missing:
+                connection.execute(entry.ddl(CATALOG))
+                connection.execute(f"COMMENT ON TABLE {entry.qualified} IS '{_quoted(entry.description)}'")
+                for column in entry.columns:
+                    unit = f" [{column.unit}]" if column.unit else ""
+                    comment = _quoted(f"{column.description}{unit}")
+                    connection.execute(f"COMMENT ON COLUMN {entry.qualified}.\"{column.name}\" IS '{comment}'")
+                if entry.partition:
+                    connection.execute(f"ALTER TABLE {entry.qualified} SET PARTITIONED BY ({entry.partition})")
+
+        self.transaction(make)
+
+    def transaction(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Run ``work`` in one transaction and commit it; try again from the start when another writer was faster.
+
+        Args:
+            work: what to do with the connection. It may run several times, so it must read what it decides on inside
+                the transaction and must not have effects outside of it.
+
+        Returns:
+            What ``work`` returned in the attempt that was committed.
+
+        Raises:
+            LakeBusyError: if the lake stays locked, or other writers win every time.
+        """
+
+        def attempt() -> T:
+            with self._locked():
+                self.connection.execute("BEGIN")
+                try:
+                    result = work(self.connection)
+                    self.connection.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(duckdb.Error):  # a failed commit has already rolled back
+                        self.connection.execute("ROLLBACK")
+                    raise
+                return result
+
+        return _with_retry(attempt)
+
+    def rows(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return all rows of a query.
+
+        Args:
+            sql: one statement; values as ``$name`` or ``?``.
+            parameters: the values.
+        """
+        return self.connection.execute(sql, parameters or {}).fetchall() if parameters else self._plain(sql)
+
+    def _plain(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql).fetchall()
+
+    def value(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> Any:  # noqa: ANN401
+        """Return the first column of the first row, or ``None`` when there is no row."""
+        rows = self.rows(sql, parameters)
+        return rows[0][0] if rows else None
+
+
+_TABLES_SQL = f"SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}'"
+
+
+def open_lake(config: Config, *, read_only: bool = False) -> Lake:
+    """Open the lake of an installation; a writer also creates what is missing."""
+    lake = Lake(config, read_only=read_only)
+    if not read_only:
+        try:
+            lake.create()
+        except BaseException:
+            lake.close()
+            raise
+    return lake
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _with_retry(attempt: Callable[[], T]) -> T:
+    for number in range(1, COMMIT_ATTEMPTS + 1):
+        try:
+            return attempt()
+        except duckdb.Error as error:
+            if not is_conflict(error):
+                raise
+            if number == COMMIT_ATTEMPTS:
+                msg = f"the lake stayed busy over {COMMIT_ATTEMPTS} attempts (process {os.getpid()}): {error}"
+                raise LakeBusyError(msg) from error
+            longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**number)
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - jitter, not a secret
+    raise AssertionError

@@ -1,0 +1,262 @@
+"""Reference tables: the packaged factors and the configuration, kept bitemporally in the lake.
+
+What belongs here: turning ``models`` and the configuration into rows of the ref layer. What must not be here: equations
+(``models``) and their application (``warehouse/sql``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from models import factors
+from models.embodied.catalogue import normalise_model
+from warehouse.config import Config
+from warehouse.lake import Lake
+from warehouse.registry import Table, table
+
+Rows = list[dict[str, Any]]
+_ARROW = {
+    "VARCHAR": pa.string(),
+    "VARCHAR[]": pa.list_(pa.string()),
+    "DOUBLE": pa.float64(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMPTZ": pa.string(),
+}
+_KNOWN = ("known_from", "known_to")
+
+
+def _grid_intensity(_: Config) -> Rows:
+    return [
+        {
+            "factor_id": factor.factor_id,
+            "zone": factor.zone,
+            "valid_from": f"{factor.valid_from}T00:00:00Z",
+            "valid_to": f"{factor.valid_to}T00:00:00Z",
+            "low_gco2e_per_kwh": factor.low_gco2e_per_kwh,
+            "gco2e_per_kwh": factor.gco2e_per_kwh,
+            "high_gco2e_per_kwh": factor.high_gco2e_per_kwh,
+            "kind": "average",
+            "basis": factor.basis,
+            "flow": factor.flow,
+            "tier": factor.tier,
+            "source": f"{factor.source_title} ({factor.licence})",
+        }
+        for factor in factors.grid_factors()
+    ]
+
+
+def _cloud_region_factor(_: Config) -> Rows:
+    rows: Rows = []
+    for entry in factors.region_zones():
+        base = {
+            "provider": entry.provider,
+            "region": entry.region,
+            "value": None,
+            "zone": None,
+            "unit": None,
+            "year": None,
+        }
+        sourced = {**base, "source": entry.source_id, "confidence": entry.confidence}
+        rows.append({**sourced, "metric": "grid_zone", "zone": entry.zone})
+        if entry.pue is not None:
+            pue = {"metric": "pue", "value": entry.pue, "unit": "1", "year": entry.pue_year}
+            rows.append({**sourced, **pue, "source": entry.pue_source or entry.source_id})
+        if entry.wue_l_per_kwh is not None:
+            rows.append(
+                {**sourced, "metric": "wue", "value": entry.wue_l_per_kwh, "unit": "l/kWh", "year": entry.wue_year}
+            )
+    return rows
+
+
+def _hardware_embodied(_: Config) -> Rows:
+    return [
+        {
+            "factor_id": factor.factor_id,
+            "hardware_keys": sorted(factor.model_keys),
+            "hardware_model": factor.hardware_model,
+            "level": factor.level,
+            "kind": factor.kind,
+            "unit_basis": factor.unit_basis,
+            "low_kgco2e": factor.low_kgco2e,
+            "kgco2e": factor.kgco2e,
+            "high_kgco2e": factor.high_kgco2e,
+            "low_life_h": factor.life_low_h,
+            "life_h": factor.life_h,
+            "high_life_h": factor.life_high_h,
+            "nameplate_kw": factor.nameplate_kw,
+            "includes_cpu": factor.kind == "server",
+            "tier": factor.tier,
+            "method": factor.method,
+            "boundary": factor.boundary,
+            "is_selected": factor.is_selected,
+            "source": f"{factor.source_title} ({factor.licence})",
+        }
+        for factor in factors.hardware_factors()
+    ]
+
+
+def _facility(config: Config) -> Rows:
+    return [
+        {
+            "facility": entry.id,
+            "position": position,
+            "zone": entry.zone,
+            "pue": entry.pue,
+            "ownership": entry.ownership,
+            "hosts": entry.hosts,
+        }
+        for position, entry in enumerate(config.facility)
+    ]
+
+
+def _host_hardware(config: Config) -> Rows:
+    return [
+        {
+            "position": position,
+            "hosts": entry.hosts,
+            "accelerator_key": normalise_model(entry.accelerator) if entry.accelerator else None,
+            "accelerators_n": entry.accelerators_n,
+            "server_key": normalise_model(entry.server) if entry.server else None,
+            "nameplate_kw": entry.nameplate_kw,
+        }
+        for position, entry in enumerate(config.hardware)
+    ]
+
+
+def _source_uncertainty(_: Config) -> Rows:
+    sources = factors.sources()
+    return [
+        {
+            "source": entry.source,
+            "low_factor": entry.low_factor,
+            "high_factor": entry.high_factor,
+            "reference": f"{sources[entry.source_id].title}; {entry.verified}",
+        }
+        for entry in factors.source_uncertainties()
+    ]
+
+
+def _grid_age_spread(_: Config) -> Rows:
+    reference = "docs/models/grid-factors.md: measured drift of yearly values"
+    return [
+        {
+            "age_years": entry.age_years,
+            "low_factor": entry.low_factor,
+            "high_factor": entry.high_factor,
+            "reference": reference + (", extrapolated" if entry.is_extrapolated else ""),
+        }
+        for entry in factors.grid_age_spread()
+    ]
+
+
+def _factor(config: Config) -> Rows:
+    grid = [
+        {
+            "factor_id": row["factor_id"],
+            "kind": "grid_intensity",
+            "what": row["zone"],
+            "low_value": row["low_gco2e_per_kwh"],
+            "value": row["gco2e_per_kwh"],
+            "high_value": row["high_gco2e_per_kwh"],
+            "unit": "gCO2e/kWh",
+            "tier": row["tier"],
+            "source": row["source"],
+        }
+        for row in _grid_intensity(config)
+    ]
+    hardware = [
+        {
+            "factor_id": row["factor_id"],
+            "kind": f"embodied_{row['level']}",
+            "what": row["hardware_model"],
+            "low_value": row["low_kgco2e"],
+            "value": row["kgco2e"],
+            "high_value": row["high_kgco2e"],
+            "unit": f"kgCO2e/{row['unit_basis']}",
+            "tier": row["tier"],
+            "source": row["source"],
+        }
+        for row in _hardware_embodied(config)
+    ]
+    return grid + hardware
+
+
+_SOURCES: dict[str, Callable[[Config], Rows]] = {
+    "ref.grid_intensity": _grid_intensity,
+    "ref.cloud_region_factor": _cloud_region_factor,
+    "ref.hardware_embodied": _hardware_embodied,
+    "ref.facility": _facility,
+    "ref.host_hardware": _host_hardware,
+    "ref.source_uncertainty": _source_uncertainty,
+    "ref.grid_age_spread": _grid_age_spread,
+    "ref.factor": _factor,
+}
+
+
+def reference_rows(config: Config) -> dict[str, Rows]:
+    """Return the rows that each reference table should show now, by table name, without the known_* columns."""
+    return {name: rows(config) for name, rows in _SOURCES.items()}
+
+
+def rows_sha256(rows: dict[str, Rows]) -> str:
+    """Return one hash over all reference rows: the identity of the factors behind a calculation."""
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def sync_reference(lake: Lake) -> dict[str, int]:
+    """Bring the reference tables to what the program and the configuration state; older rows stay, closed.
+
+    Args:
+        lake: an open, writable lake.
+
+    Returns:
+        New rows by table name; a table that did not change is left out.
+    """
+    changed = {}
+    for name, rows in reference_rows(lake.config).items():
+        new = _sync_table(lake, table(name), rows)
+        if new:
+            changed[name] = new
+    return changed
+
+
+def _sync_table(lake: Lake, entry: Table, rows: Rows) -> int:
+    columns = [column for column in entry.columns if column.name not in _KNOWN]
+    schema = pa.schema([pa.field(column.name, _ARROW[column.type]) for column in columns])
+    typed = ", ".join(f'CAST("{column.name}" AS {column.type}) AS "{column.name}"' for column in columns)
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    connection = lake.connection
+    connection.register("wanted_rows", pa.Table.from_pylist(rows, schema=schema))
+    try:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT {typed} FROM wanted_rows")
+    finally:
+        connection.unregister("wanted_rows")
+    current = f"SELECT {names} FROM {entry.qualified} WHERE known_to IS NULL"
+    differs = f"SELECT count(*) FROM (({current} EXCEPT FROM wanted) UNION ALL (FROM wanted EXCEPT {current}))"
+    if not lake.value(differs):
+        return 0
+    keys = [name for name in entry.key if name not in _KNOWN]
+    same_key = " AND ".join(f'w."{name}" IS NOT DISTINCT FROM t."{name}"' for name in keys)
+    same_row = " AND ".join(f'w."{column.name}" IS NOT DISTINCT FROM t."{column.name}"' for column in columns)
+
+    def work(inside: duckdb.DuckDBPyConnection) -> int:
+        target = f"lake.{entry.qualified}"
+        inside.execute(
+            f"UPDATE {target} AS t SET known_to = now() "
+            f"WHERE known_to IS NULL AND NOT EXISTS (SELECT 1 FROM wanted AS w WHERE {same_row})"
+        )
+        added = inside.execute(
+            f"INSERT INTO {target} ({names}, known_from) SELECT {names}, now() FROM wanted AS w "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE known_to IS NULL AND {same_key})"
+        ).fetchall()
+        return int(added[0][0])
+
+    return lake.transaction(work)

@@ -1,0 +1,97 @@
+"""Tables of the audit layer: what was computed, by what, what is still to do and what is wrong."""
+
+from __future__ import annotations
+
+from warehouse.registry.types import Column, Table
+
+CALC_RUN = Table(
+    "audit",
+    "calc_run",
+    "One way of calculating: program version, configuration, factors and SQL. Same inputs, same id.",
+    grain="calculation",
+    key=("calc_run_id",),
+    columns=(
+        Column("calc_run_id", "VARCHAR", "Hash of everything that decides a figure besides the landed files."),
+        Column("program_version", "VARCHAR", "Version of wattledger."),
+        Column("config_sha256", "VARCHAR", "Hash of the accounting part of the configuration."),
+        Column("factors_sha256", "VARCHAR", "Hash of the reference tables."),
+        Column("sql_sha256", "VARCHAR", "Hash of the SQL files."),
+        Column("first_used_at", "TIMESTAMPTZ", "When a figure was computed this way first."),
+    ),
+    published=True,
+    bookkeeping=("first_used_at",),
+)
+
+PENDING = Table(
+    "audit",
+    "pending",
+    "A partition that must be computed again: a day because a landed file touches it, a month because a day changed.",
+    grain="partition x cause",
+    key=("partition_key", "cause"),
+    columns=(
+        Column("partition_key", "VARCHAR", "Day (2025-03-01), month (2025-03) or * for tables without partitions."),
+        Column("cause", "VARCHAR", "Landed file (sha256), configuration or command that asks for it."),
+        Column("noted_at", "TIMESTAMPTZ", "When it was noted."),
+    ),
+    bookkeeping=("noted_at",),
+)
+
+MATERIALISATION = Table(
+    "audit",
+    "materialisation",
+    "One table partition that was computed: when, by which calculation, with how many rows.",
+    grain="table x partition",
+    key=("table_name", "partition_key"),
+    columns=(
+        Column("table_name", "VARCHAR", "Table, schema.name."),
+        Column("partition_key", "VARCHAR", "Day or month (ISO 8601), or * for a table without partitions."),
+        Column("rows_n", "BIGINT", "Rows of the partition.", minimum=0),
+        Column("calc_run_id", "VARCHAR", "Calculation that filled it."),
+        Column("computed_at", "TIMESTAMPTZ", "When it was filled."),
+    ),
+    published=True,
+    bookkeeping=("computed_at",),
+)
+
+FINDING = Table(
+    "audit",
+    "finding",
+    "Something that an audit check found: what, where, how bad, since when.",
+    grain="check x entity",
+    key=("check_id", "entity"),
+    columns=(
+        Column("check_id", "VARCHAR", "Check that found it."),
+        Column("severity", "VARCHAR", "critical, major or minor."),
+        Column("entity", "VARCHAR", "What it is about: a day, host, job or table."),
+        Column("observed", "VARCHAR", "What was seen."),
+        Column("expected", "VARCHAR", "What was expected."),
+        Column("state", "VARCHAR", "open or closed."),
+        Column("first_seen", "TIMESTAMPTZ", "When it was found first."),
+        Column("last_seen", "TIMESTAMPTZ", "When it was found last."),
+    ),
+    published=True,
+    bookkeeping=("first_seen", "last_seen"),
+)
+
+RESTATEMENT = Table(
+    "audit",
+    "restatement",
+    "A published month that changed: old and new value and the cause.",
+    grain="month x org x phase_group x change",
+    key=("month", "org", "phase_group", "restated_at"),
+    columns=(
+        Column("month", "DATE", "First day of the UTC month."),
+        Column("org", "VARCHAR", "Organisation."),
+        Column("phase_group", "VARCHAR", "training, inference, storage, unknown, idle or unallocated."),
+        Column("old_kgco2e", "DOUBLE", "Total before.", "kgCO2e", nullable=True),
+        Column("new_kgco2e", "DOUBLE", "Total after.", "kgCO2e", nullable=True),
+        Column("cause", "VARCHAR", "late_data, factor, configuration or method."),
+        Column("old_calc_run_id", "VARCHAR", "Calculation before."),
+        Column("new_calc_run_id", "VARCHAR", "Calculation after."),
+        Column("restated_at", "TIMESTAMPTZ", "When it changed."),
+    ),
+    published=True,
+    bookkeeping=("restated_at",),
+)
+
+TABLES = (CALC_RUN, PENDING, MATERIALISATION, FINDING, RESTATEMENT)

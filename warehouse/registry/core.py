@@ -1,0 +1,196 @@
+"""Tables of the core layer: energy of devices and jobs, and the emissions that follow from it."""
+
+from __future__ import annotations
+
+from warehouse.registry.types import Column, Table
+
+DAY = Column("day", "DATE", "UTC day.")
+HOUR = Column("hour_start", "TIMESTAMPTZ", "Start of the UTC hour.")
+_SERIES = (
+    Column("host", "VARCHAR", "Host of the device."),
+    Column("device", "VARCHAR", "Stable device id."),
+    Column("point", "VARCHAR", "Where the power is measured."),
+    Column("kind", "VARCHAR", "Kind of device."),
+)
+_ENERGY = (
+    Column("energy_j", "DOUBLE", "Energy, measured and estimated.", "J", minimum=0),
+    Column("measured_s", "DOUBLE", "Device-seconds covered by readings.", "s", minimum=0),
+    Column("gap_s", "DOUBLE", "Device-seconds between readings that are not bridged.", "s", minimum=0),
+    Column("estimated_j", "DOUBLE", "Part of energy_j that rests on modelled readings.", "J", minimum=0),
+    Column("counter_j", "DOUBLE", "Part of energy_j that is a difference of counters.", "J", minimum=0),
+)
+ATTEMPT = Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", nullable=True, minimum=1)
+ALLOCATION = Column(
+    "allocation", "VARCHAR", "job, idle (device without a job) or unallocated (shared equipment without a job)."
+)
+
+ENERGY_SEGMENT = Table(
+    "core",
+    "energy_segment",
+    "Energy of one device between two neighbouring cuts; cuts are slot edges and starts and ends of jobs and phases.",
+    grain="device x measuring point x segment",
+    key=("host", "device", "point", "start_ms"),
+    columns=(
+        DAY,
+        *_SERIES,
+        Column("parent", "VARCHAR", "Device that contains this one.", nullable=True),
+        Column("start_ms", "BIGINT", "Start of the segment, epoch milliseconds UTC.", "ms"),
+        Column("end_ms", "BIGINT", "End of the segment, epoch milliseconds UTC.", "ms"),
+        Column("slot_start", "TIMESTAMPTZ", "Start of the slot that contains the segment."),
+        *_ENERGY,
+        Column("samples_n", "BIGINT", "Readings that end inside the segment.", minimum=0),
+        Column("source", "VARCHAR", "Interface that gave the readings."),
+        Column("in_total", "BOOLEAN", "False where a containing device or an outer measuring point already counts it."),
+    ),
+    partition="day",
+)
+
+DEVICE_ENERGY = Table(
+    "core",
+    "device_energy",
+    "Energy of one device in one slot.",
+    grain="device x measuring point x slot",
+    key=("host", "device", "point", "slot_start"),
+    columns=(
+        DAY,
+        Column("slot_start", "TIMESTAMPTZ", "Start of the slot."),
+        *_SERIES,
+        Column("source", "VARCHAR", "Interface that gave the readings."),
+        Column("in_total", "BOOLEAN", "False where a containing device or an outer measuring point already counts it."),
+        *_ENERGY[:4],
+        Column("counter_fraction", "DOUBLE", "Share of energy_j from counters.", "fraction", True, 0, 1),
+        Column("samples_n", "BIGINT", "Readings that end inside the slot.", minimum=0),
+    ),
+    partition="day",
+    published=True,
+)
+
+_JOB_ATTRIBUTES = (
+    Column("org", "VARCHAR", "Organisation that answers for the job.", nullable=True),
+    Column("team", "VARCHAR", "Team that ran the job.", nullable=True),
+    Column("project", "VARCHAR", "Project of the job.", nullable=True),
+    Column("user_ref", "VARCHAR", "Pseudonym of the person who ran the job.", nullable=True),
+    Column("model", "VARCHAR", "Model that is trained or served.", nullable=True),
+    Column("model_version", "VARCHAR", "Version of that model.", nullable=True),
+    Column("task", "VARCHAR", "What the job does with the model.", nullable=True),
+    Column("provider", "VARCHAR", "Cloud provider.", nullable=True),
+    Column("region", "VARCHAR", "Cloud region.", nullable=True),
+    Column("facility", "VARCHAR", "Facility id of the configuration.", nullable=True),
+    Column("parameters_n", "BIGINT", "Number of model parameters.", nullable=True),
+    Column("tokens_n", "BIGINT", "Tokens processed.", nullable=True),
+    Column("quality_metric", "VARCHAR", "Name of the quality measure.", nullable=True),
+    Column("quality_value", "DOUBLE", "Value of the quality measure.", nullable=True),
+    Column("exit_code", "INTEGER", "Exit code of the process.", nullable=True),
+)
+
+JOB = Table(
+    "core",
+    "job",
+    "One attempt of a job with the newest attributes that its events state.",
+    grain="job x attempt",
+    key=("job_id", "attempt"),
+    columns=(
+        Column("job_id", "VARCHAR", "Identifier of the job."),
+        Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", minimum=1),
+        *_JOB_ATTRIBUTES,
+        Column("phase", "VARCHAR", "Phase at the start; core.job_phase has the phases inside."),
+        Column("state", "VARCHAR", "Final state, or running."),
+        Column("start_ms", "BIGINT", "Start of the job.", "ms", nullable=True),
+        Column("end_ms", "BIGINT", "End of the job, or its last event while it runs.", "ms", nullable=True),
+    ),
+    published=True,
+)
+
+JOB_PHASE = Table(
+    "core",
+    "job_phase",
+    "One phase inside a job: an interval with the same life-cycle phase.",
+    grain="job x attempt x start",
+    key=("job_id", "attempt", "start_ms"),
+    columns=(
+        Column("job_id", "VARCHAR", "Identifier of the job."),
+        Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", minimum=1),
+        Column("phase", "VARCHAR", "Life-cycle phase."),
+        Column("start_ms", "BIGINT", "Start of the phase.", "ms"),
+        Column("end_ms", "BIGINT", "End of the phase.", "ms"),
+    ),
+)
+
+JOB_ENERGY = Table(
+    "core",
+    "job_energy",
+    "Energy of one job on one device in one hour; idle and unallocated energy are rows of their own.",
+    grain="allocation x job x attempt x phase x device x measuring point x hour",
+    key=("hour_start", "allocation", "job_id", "attempt", "phase", "host", "device", "point"),
+    columns=(
+        DAY,
+        HOUR,
+        ALLOCATION,
+        Column("job_id", "VARCHAR", "Identifier of the job; NULL on idle and unallocated rows.", nullable=True),
+        ATTEMPT,
+        Column("phase", "VARCHAR", "Life-cycle phase; NULL on idle and unallocated rows.", nullable=True),
+        *_SERIES,
+        Column("facility", "VARCHAR", "Facility id or provider/region; NULL where not known.", nullable=True),
+        Column("zone", "VARCHAR", "Grid zone; NULL where not known.", nullable=True),
+        Column("source", "VARCHAR", "Interface that gave the readings."),
+        *_ENERGY,
+        Column(
+            "covered_s",
+            "DOUBLE",
+            "Seconds of the device covered by readings, whatever the job's share.",
+            "s",
+            minimum=0,
+        ),
+    ),
+    partition="day",
+    published=True,
+)
+
+COMPONENTS = ("it", "overhead", "chip", "server", "building")
+METHODS = ("location", "amortised")
+
+EMISSION = Table(
+    "core",
+    "emission",
+    "Emissions of one job, or of idle or unallocated time, in one hour by component and method.",
+    grain="allocation x job x attempt x phase x hour x site x energy source x component x method x factor",
+    key=(
+        "hour_start",
+        "allocation",
+        "job_id",
+        "attempt",
+        "phase",
+        "facility",
+        "zone",
+        "energy_source",
+        "component",
+        "method",
+        "factor_id",
+    ),
+    columns=(
+        DAY,
+        HOUR,
+        ALLOCATION,
+        Column("job_id", "VARCHAR", "Identifier of the job; NULL on idle and unallocated rows.", nullable=True),
+        ATTEMPT,
+        Column("phase", "VARCHAR", "Life-cycle phase; NULL on idle and unallocated rows.", nullable=True),
+        Column("facility", "VARCHAR", "Facility id or provider/region; NULL where not known.", nullable=True),
+        Column("zone", "VARCHAR", "Grid zone; NULL where not known.", nullable=True),
+        Column("energy_source", "VARCHAR", "Interface that gave the readings."),
+        Column("component", "VARCHAR", "it or overhead (operational); chip, server or building (embodied)."),
+        Column("method", "VARCHAR", "location (operational) or amortised (embodied)."),
+        Column("energy_kwh", "DOUBLE", "Energy behind an operational row; 0 on embodied rows.", "kWh", True, 0),
+        Column("device_s", "DOUBLE", "Device-seconds behind an embodied row; 0 on operational rows.", "s", minimum=0),
+        Column("low_gco2e", "DOUBLE", "Low end of the interval; NULL where no factor is known.", "gCO2e", True, 0),
+        Column("gco2e", "DOUBLE", "Central value; NULL where no factor is known.", "gCO2e", True, 0),
+        Column("high_gco2e", "DOUBLE", "High end of the interval; NULL where no factor is known.", "gCO2e", True, 0),
+        Column("factor_id", "VARCHAR", "Factor that was applied; NULL where none is known.", nullable=True),
+        Column("quality_tier", "VARCHAR", "Tier of the factor; missing where none is known."),
+        Column("factor_age_years", "INTEGER", "Years between the factor's validity and the hour.", "years", True),
+        Column("calc_run_id", "VARCHAR", "Calculation that made the row; see audit.calc_run."),
+    ),
+    partition="day",
+    published=True,
+)
+
+TABLES = (ENERGY_SEGMENT, DEVICE_ENERGY, JOB, JOB_PHASE, JOB_ENERGY, EMISSION)

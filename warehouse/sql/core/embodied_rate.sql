@@ -1,0 +1,168 @@
+-- Embodied emissions per second of one device: chip, server and building, straight line over the service life.
+-- grain: host x device x component x factor    keys: the same    units: gCO2e/s
+-- inputs: core.job_energy, raw.asset_event, ref.host_hardware, ref.hardware_embodied, hardware_name (temporary)
+-- $day: the day to compute; $day_end_ms: its end
+--
+-- Hardware is known from asset events, else from the configuration, else it is the archetype of its kind (tier T4). Server and
+-- building are carried by the devices that lead a host (the node meter, else accelerators, else processors), in equal parts.
+-- Processors shown as chips are taken out of a server figure that contains them. Hardware without any factor gives a row
+-- without a figure.
+with seen as (
+    select host, device, max(kind) as kind,
+        case max(kind) when 'node' then 3 when 'gpu' then 2 when 'accelerator' then 2 when 'cpu' then 1 else 0 end as rank
+    from lake.core.job_energy
+    where day = $day
+    group by host, device
+),
+leader as (
+    select host, max(rank) as rank, count(*) filter (where kind in ('gpu', 'accelerator')) as accelerators_n
+    from seen
+    group by host
+),
+lead_device as (
+    select seen.host, seen.device, 1.0 / count(*) over (partition by seen.host) as part
+    from seen
+    join leader using (host, rank)
+    where seen.rank > 0
+),
+asset as (
+    select event.asset_id, event.host, event.device, event.kind, hardware_name.hardware_key, event.quantity
+    from lake.raw.asset_event as event
+    join hardware_name using (hardware_model)
+    where event.ts_ms < $day_end_ms and event.host is not null
+    qualify row_number() over (partition by event.asset_id order by event.ts_ms desc, event.event) = 1
+        and event.event <> 'retired'
+),
+stated as (
+    select host, arg_min(struct_pack(accelerator_key, accelerators_n, server_key, nameplate_kw), position) as hardware
+    from (select distinct host from seen) as hosts
+    join (
+        select * exclude (hosts), unnest(hosts) as pattern from lake.ref.host_hardware where known_to is null
+    ) as entry on hosts.host glob entry.pattern
+    group by host
+),
+factor as (
+    select unnest(hardware_keys) as hardware_key, factor_id, hardware_model, kind, tier, includes_cpu, nameplate_kw,
+        1e3 * low_kgco2e / (high_life_h * 3600) as low_g_per_s,
+        1e3 * kgco2e / (life_h * 3600) as g_per_s,
+        1e3 * high_kgco2e / (low_life_h * 3600) as high_g_per_s
+    from lake.ref.hardware_embodied
+    where known_to is null and is_selected
+),
+archetype as (select * from factor where hardware_model[1] = '*'),
+host_accelerators as (
+    select leader.host,
+        coalesce(
+            sum(asset.quantity) filter (where asset.kind = 'accelerator'),
+            any_value(stated.hardware.accelerators_n),
+            any_value(leader.accelerators_n)
+        ) as accelerators_n
+    from leader
+    left join asset using (host)
+    left join stated using (host)
+    group by leader.host
+),
+-- Chips metered one by one: accelerators everywhere, processors where they lead the host.
+own_chip as (
+    select seen.host, seen.device,
+        case when seen.kind = 'cpu' then 'cpu' else 'accelerator' end as kind,
+        coalesce(
+            any_value(asset.hardware_key),
+            case when any_value(seen.kind) <> 'cpu' then any_value(stated.hardware.accelerator_key) end
+        ) as hardware_key,
+        1.0 as quantity
+    from seen
+    join leader using (host)
+    left join asset on asset.host = seen.host and asset.device = seen.device
+    left join stated on stated.host = seen.host
+    where seen.kind in ('gpu', 'accelerator') or (seen.kind = 'cpu' and leader.rank = 1)
+    group by seen.host, seen.device, seen.kind
+),
+-- Chips behind a node meter: those of the asset list, else those that the configuration states.
+node_chip as (
+    select seen.host, seen.device, asset.kind, asset.hardware_key, cast(asset.quantity as double) as quantity
+    from seen
+    join asset on asset.host = seen.host and asset.kind = 'accelerator'
+    where seen.kind = 'node'
+    union all
+    select seen.host, seen.device, 'accelerator', stated.hardware.accelerator_key,
+        cast(stated.hardware.accelerators_n as double)
+    from seen
+    join stated using (host)
+    where seen.kind = 'node' and stated.hardware.accelerator_key is not null
+        and not exists (select 1 from asset where asset.host = seen.host and asset.kind = 'accelerator')
+    union all
+    select seen.host, seen.device, 'unknown', null, 1.0
+    from seen
+    left join stated using (host)
+    where seen.kind = 'node' and stated.hardware.accelerator_key is null
+        and not exists (select 1 from asset where asset.host = seen.host and asset.kind = 'accelerator')
+),
+chip as (
+    select held.host, held.device, 'chip' as component,
+        held.quantity * coalesce(exact.low_g_per_s, generic.low_g_per_s) as low_g_per_s,
+        held.quantity * coalesce(exact.g_per_s, generic.g_per_s) as g_per_s,
+        held.quantity * coalesce(exact.high_g_per_s, generic.high_g_per_s) as high_g_per_s,
+        coalesce(exact.factor_id, generic.factor_id) as factor_id,
+        coalesce(exact.tier, generic.tier) as tier,
+        held.kind
+    from (select * from own_chip union all select * from node_chip) as held
+    left join factor as exact on exact.hardware_key = held.hardware_key and exact.kind = held.kind
+    left join (select distinct on (factor_id) * from archetype order by factor_id) as generic
+        on generic.hardware_model = '*generic ' || held.kind
+),
+shown_apart as (
+    select host, sum(low_g_per_s) as low_g_per_s, sum(g_per_s) as g_per_s, sum(high_g_per_s) as high_g_per_s
+    from chip
+    where kind = 'cpu'
+    group by host
+),
+host_server as (
+    select leader.host,
+        coalesce(any_value(stated.hardware.server_key), any_value(asset.hardware_key)) as hardware_key,
+        case when any_value(host_accelerators.accelerators_n) >= 4 then '*8-accelerator host' else '*generic server' end
+            as archetype_model,
+        any_value(stated.hardware.nameplate_kw) as nameplate_kw
+    from leader
+    join host_accelerators using (host)
+    left join stated using (host)
+    left join asset on asset.host = leader.host and asset.kind = 'server'
+    group by leader.host
+),
+server as (
+    select host_server.host,
+        coalesce(exact.low_g_per_s, generic.low_g_per_s) as low_g_per_s,
+        coalesce(exact.g_per_s, generic.g_per_s) as g_per_s,
+        coalesce(exact.high_g_per_s, generic.high_g_per_s) as high_g_per_s,
+        coalesce(exact.includes_cpu, generic.includes_cpu) as includes_cpu,
+        coalesce(exact.factor_id, generic.factor_id) as factor_id,
+        coalesce(exact.tier, generic.tier) as tier,
+        coalesce(host_server.nameplate_kw, exact.nameplate_kw, generic.nameplate_kw) as nameplate_kw
+    from host_server
+    left join factor as exact on exact.hardware_key = host_server.hardware_key and exact.kind = 'server'
+    left join (select distinct on (factor_id) * from archetype order by factor_id) as generic
+        on generic.hardware_model = host_server.archetype_model
+),
+building as (select distinct on (factor_id) * from archetype where hardware_model = '*generic building' order by factor_id)
+select host, device, component, low_g_per_s, g_per_s, high_g_per_s, factor_id, tier from chip
+union all
+select lead_device.host, lead_device.device, 'server',
+    part * greatest(server.low_g_per_s - case when includes_cpu then coalesce(shown_apart.low_g_per_s, 0) else 0 end, 0),
+    part * greatest(server.g_per_s - case when includes_cpu then coalesce(shown_apart.g_per_s, 0) else 0 end, 0),
+    part * greatest(server.high_g_per_s - case when includes_cpu then coalesce(shown_apart.high_g_per_s, 0) else 0 end, 0),
+    server.factor_id, server.tier
+from lead_device
+join server using (host)
+left join shown_apart using (host)
+union all
+select lead_device.host, lead_device.device, 'building',
+    part * server.nameplate_kw * building.low_g_per_s, part * server.nameplate_kw * building.g_per_s,
+    part * server.nameplate_kw * building.high_g_per_s,
+    case when server.nameplate_kw is not null then building.factor_id end,
+    case when server.nameplate_kw is not null then building.tier end
+from lead_device
+join server using (host)
+cross join building
+union all
+-- No verified figure for network equipment is published: the row says so.
+select host, device, 'server', null, null, null, null, null from seen where kind = 'switch'
