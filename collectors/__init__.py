@@ -1,0 +1,12 @@
+"""Collectors of wattledger: what runs on a host and writes what it sees as Parquet.
+
+What belongs here: power sources, job events, the sampling loop, importers of other tools' files, the landing writer and
+its reader. What must not be here: emission science, DuckDB, Dagster, or any import of our other packages. On training
+hosts this package is installed as ``wattledger_collectors``; inside it, imports are relative only.
+
+Importing the package is light: pyarrow is loaded by the first landing write, never by the sampling loop.
+"""
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__"]

@@ -1,0 +1,250 @@
+"""``wattledger-collect``: say what can be measured here, measure one command, or sample this host.
+
+What belongs here: flags, environment, output and exit codes. What must not be here: how anything is measured.
+
+Exit codes: 0 success; 2 wrong use (flags, missing landing folder, bad attribute); 3 with ``--require`` when nothing
+is measured here; 4 when rows could not be written anywhere (``agent``). ``exec`` passes the command's own exit code
+through; 127 and 126 for a command that is not found or cannot be executed, 128 + N for one that signal N ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .execute import SamplingLoop, run_agent, run_job
+from .jobs import PHASES, JobError, job_from, parse_labels
+from .landing import LandingWriter
+from .sources import Discovery, discover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+EXIT_USAGE, EXIT_NOT_MEASURED, EXIT_LOST_ROWS = 2, 3, 4
+
+_TEXT_FLAGS = {
+    "job_id": "identifier of the job; by default a new one",
+    "org": "organisation that answers for the job",
+    "team": "team that ran the job",
+    "project": "project the job belongs to",
+    "user_ref": "pseudonym of the person who ran the job",
+    "model": "model that is trained or served",
+    "model_version": "version of that model",
+    "task": "what the job does with the model",
+    "provider": "cloud provider: aws, gcp, azure",
+    "region": "cloud region of the provider",
+    "facility": "facility id of the configuration",
+    "attempt": "attempt of the job, counted from 1",
+    "parameters_n": "number of model parameters",
+    "tokens_n": "number of tokens processed",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments without the program name; by default those of the process.
+
+    Returns:
+        The exit code; see the module's text.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (JobError, _UsageError) as error:
+        print(f"wattledger-collect: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+class _UsageError(ValueError):
+    """Something that the user must change."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wattledger-collect",
+        description="Measure the energy of this host and of the jobs on it.",
+        epilog="Exit codes: 0 success; 2 wrong use; 3 nothing is measured (--require); 4 rows were lost (agent); "
+        "exec passes the command's exit code through (127 not found, 126 not executable, 128+N ended by signal N).",
+    )
+    parser.add_argument("--version", action="version", version=f"wattledger-collect {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    probe = commands.add_parser("probe", help="say what is measured on this host, what is not, and how to change that")
+    probe.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    probe.add_argument("--provider", default=os.environ.get("WATTLEDGER_PROVIDER"), help=_TEXT_FLAGS["provider"])
+    probe.add_argument("--require", action="store_true", help="exit with 3 when nothing is measured here")
+    probe.set_defaults(run=_probe)
+
+    execute = commands.add_parser("exec", help="run a command and measure it as a job", usage="%(prog)s [flags] -- CMD")
+    for name, text in _TEXT_FLAGS.items():
+        flag = f"--{name.replace('_', '-')}"
+        execute.add_argument(flag, dest=name, metavar="X", help=f"{text} (or WATTLEDGER_{name.upper()})")
+    execute.add_argument("--phase", choices=PHASES, help="life-cycle phase (or WATTLEDGER_PHASE)")
+    execute.add_argument("--label", action="append", default=[], metavar="K=V", help="free label; may be repeated")
+    execute.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command, after --")
+    _add_sampling_flags(execute)
+    execute.set_defaults(run=_exec)
+
+    agent = commands.add_parser("agent", help="sample this host until it is told to stop (SIGTERM, Ctrl-C)")
+    agent.add_argument("--provider", default=os.environ.get("WATTLEDGER_PROVIDER"), help=_TEXT_FLAGS["provider"])
+    agent.add_argument("--facility", default=os.environ.get("WATTLEDGER_FACILITY"), help=_TEXT_FLAGS["facility"])
+    _add_sampling_flags(agent)
+    agent.set_defaults(run=_agent)
+    return parser
+
+
+def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--landing", metavar="DIR", help="landing folder (or WATTLEDGER_LANDING); required")
+    parser.add_argument("--state-dir", metavar="DIR", help="folder for locks and memory; by default beside --landing")
+    parser.add_argument("--host", help="name of this host in the rows (or WATTLEDGER_HOST); by default its host name")
+    parser.add_argument("--interval-s", type=_positive, default=1.0, metavar="S", help="time between samples (1)")
+    parser.add_argument("--flush-s", type=_positive, default=300.0, metavar="S", help="time between landings (300)")
+    parser.add_argument("--require", action="store_true", help="exit with 3 when nothing is measured here")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.001 <= value <= 86_400:
+        msg = f"{text} is not between 0.001 and 86400 seconds"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _host(arguments: argparse.Namespace) -> str:
+    return getattr(arguments, "host", None) or os.environ.get("WATTLEDGER_HOST") or socket.gethostname() or "unknown"
+
+
+def _landing(arguments: argparse.Namespace) -> LandingWriter:
+    folder = arguments.landing or os.environ.get("WATTLEDGER_LANDING")
+    if not folder:
+        msg = "no landing folder: give --landing DIR or set WATTLEDGER_LANDING (for example .wattledger/landing)"
+        raise _UsageError(msg)
+    return LandingWriter(Path(folder), host=_host(arguments), collector_version=__version__)
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        msg = "no command: wattledger-collect exec [flags] -- CMD"
+        raise _UsageError(msg)
+    landing = _landing(arguments)
+    flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
+    job = job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
+    found = discover(provider=job.provider)
+    try:
+        if arguments.require and not _is_measured(found):
+            return _not_measured(found)
+        return run_job(
+            command,
+            job,
+            found.sources,
+            landing,
+            interval_s=arguments.interval_s,
+            flush_s=arguments.flush_s,
+            state_dir=Path(arguments.state_dir) if arguments.state_dir else None,
+        ).exit_code
+    finally:
+        _close(found)
+
+
+def _agent(arguments: argparse.Namespace) -> int:
+    landing = _landing(arguments)
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    found = discover(provider=arguments.provider)
+    try:
+        if arguments.require and not _is_measured(found):
+            return _not_measured(found)
+        loop = SamplingLoop(
+            found.sources,
+            landing,
+            interval_s=arguments.interval_s,
+            flush_s=arguments.flush_s,
+            state_dir=Path(arguments.state_dir) if arguments.state_dir else None,
+            facility=arguments.facility or None,
+        )
+        return EXIT_LOST_ROWS if run_agent(loop, stop, landing=landing) else 0
+    finally:
+        _close(found)
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    found = discover(provider=arguments.provider)
+    try:
+        rows = list(_findings(found))
+    finally:
+        _close(found)
+    measured = any(row["status"] == "measured" for row in rows)
+    if arguments.json:
+        report = {"host": _host(arguments), "version": __version__, "measured": measured, "findings": rows}
+        print(json.dumps(report, indent=2))
+    else:
+        _print_table(rows)
+        if not measured:
+            print("\nNothing is measured here; values that are estimated are marked as estimates in every report.")
+    return EXIT_NOT_MEASURED if arguments.require and not measured else 0
+
+
+def _findings(found: Discovery) -> Iterable[dict[str, Any]]:
+    """Yield one finding a device or unavailable source."""
+    for source in found.sources:
+        devices = {device.id: device for device in source.devices()}
+        for reading in source.read():
+            device = devices[reading.device_id]
+            status = "estimated" if device.is_estimate else "measured"
+            yield {
+                "device": device.id,
+                "kind": device.kind,
+                "source": reading.source or device.source,
+                "status": status if reading.has_value else "not measured",
+                "reason": None if reading.has_value else reading.gap_reason,
+                "fix": None if reading.has_value else source.fix,
+                "hardware_model": device.hardware_model,
+            }
+    for source in found.unavailable:
+        yield {
+            "device": "-",
+            "kind": {"nvml": "gpu", "rapl": "cpu, dram"}.get(source.name, "cpu, dram"),
+            "source": source.name,
+            "status": "not measured",
+            "reason": source.unavailable_reason,
+            "fix": source.fix,
+            "hardware_model": None,
+        }
+
+
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    columns = ("device", "kind", "source", "status", "reason")
+    cells = [[str(row[name] or "-") for name in columns] for row in rows]
+    widths = [max(len(line[index]) for line in [list(columns), *cells]) for index in range(len(columns))]
+    for line in [list(columns), *cells]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for fix in dict.fromkeys((row["source"], row["fix"]) for row in rows if row["fix"]):
+        print(f"\nTo measure by {fix[0]}: {fix[1]}")
+
+
+def _is_measured(found: Discovery) -> bool:
+    return any(row["status"] == "measured" for row in _findings(found))
+
+
+def _not_measured(found: Discovery) -> int:
+    print("wattledger-collect: nothing is measured on this host, and --require was given:", file=sys.stderr)
+    for row in _findings(found):
+        print(f"  {row['kind']} by {row['source']}: {row['reason'] or row['status']}", file=sys.stderr)
+    return EXIT_NOT_MEASURED
+
+
+def _close(found: Discovery) -> None:
+    for source in (*found.sources, *found.unavailable):
+        source.close()

@@ -1,0 +1,192 @@
+"""CPU packages and DRAM by RAPL, through the kernel's powercap tree.
+
+What belongs here: finding zones and reading their counters. What must not be here: estimates for what has no counter.
+
+Zones overlap, so they are chosen, never summed: the top-level packages, and DRAM, which is a subzone in the tree but
+not part of the package's energy. Core and uncore are inside the package and left out. ``psys`` covers the whole
+platform, packages included, and is used only on a host that has no package zone.
+
+Reference: Linux, Documentation/power/powercap/powercap.rst.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import Device, MonotoneCounter, PowerSource, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Where the kernel tells no limit (AMD): twice the largest x86 package on sale, 500 W (AMD EPYC 9965 and Intel Xeon
+# 6980P data sheets, 2024); for memory of one socket, 24 modules at about 15 W. Only tells a wrap from a reset.
+FALLBACK_PACKAGE_LIMIT_W = 1_000.0
+FALLBACK_DRAM_LIMIT_W = 400.0
+
+_ZONE = re.compile(r"^intel-rapl:(\d+)$")
+_SUBZONE = re.compile(r"^intel-rapl:(\d+):(\d+)$")
+_PACKAGE = re.compile(r"^package-(\d+(?:-die-\d+)?)$")
+_UJ_PER_MJ = 1_000
+
+FIX_PERMISSION = (
+    "run as root, or let this user's group read the counters: "
+    "sudo chgrp $(id -gn) /sys/class/powercap/intel-rapl:*/energy_uj && "
+    "sudo chmod g+r /sys/class/powercap/intel-rapl:*/energy_uj   (until the next boot; in a service use "
+    "AmbientCapabilities=CAP_DAC_READ_SEARCH)"
+)
+FIX_ABSENT = (
+    "on a physical machine: sudo modprobe intel_rapl_msr; in a container: mount the host's /sys and set "
+    "WATTLEDGER_SYSFS_ROOT; in a virtual machine: the hypervisor shows no counter, run the agent on the host"
+)
+
+
+def sysfs_root() -> Path:
+    """Return the root of sysfs: ``WATTLEDGER_SYSFS_ROOT`` or ``/sys``."""
+    return Path(os.environ.get("WATTLEDGER_SYSFS_ROOT") or "/sys")
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="ascii")
+
+
+@dataclass(slots=True)
+class _Zone:
+    device: Device
+    energy_path: Path
+    counter: MonotoneCounter
+
+
+class RaplSource(PowerSource):
+    """RAPL counters of this host.
+
+    Attributes:
+        denied: whether a counter exists that this user may not read.
+    """
+
+    name = "rapl"
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        monotonic_ns: Callable[[], int],
+        first_session: int = 0,
+        read_text: Callable[[Path], str] = _read_text,
+        hardware_model: str | None = None,
+    ) -> None:
+        """Find the zones.
+
+        Args:
+            root: root of sysfs; by default ``WATTLEDGER_SYSFS_ROOT`` or ``/sys``.
+            monotonic_ns: the monotonic clock [ns].
+            first_session: number of the first counter session.
+            read_text: opener of the files; tests put failures in its place.
+            hardware_model: name of the CPU model, if known.
+        """
+        self._read_text = read_text
+        self._monotonic_ns = monotonic_ns
+        self._first_session = first_session
+        self._model = hardware_model
+        self.denied = False
+        self._zones = self._find((root or sysfs_root()) / "class" / "powercap")
+        if not self._zones:
+            self.unavailable_reason, self.fix = "no RAPL package zone in the powercap tree", FIX_ABSENT
+        elif self.denied:
+            self.fix = FIX_PERMISSION
+
+    def devices(self) -> list[Device]:
+        """Return the packages and memory zones."""
+        return [zone.device for zone in self._zones]
+
+    def read(self) -> list[Reading]:
+        """Return cumulative energy [mJ] a zone, or why there is none."""
+        return [self._read_zone(zone) for zone in self._zones]
+
+    def _read_zone(self, zone: _Zone) -> Reading:
+        try:
+            raw = int(self._read_text(zone.energy_path))
+            if raw < 0:
+                raise ValueError(raw)
+        except PermissionError:
+            return Reading(zone.device.id, session=zone.counter.session, gap_reason="permission_denied")
+        except Exception:  # noqa: BLE001 - a source never raises out of read()
+            return Reading(zone.device.id, session=zone.counter.session, gap_reason="read_failed")
+        step = zone.counter.update(raw, self._monotonic_ns())
+        return Reading(zone.device.id, energy_mj=step.energy_mj, session=step.session, gap_reason=step.gap_reason)
+
+    def _find(self, folder: Path) -> list[_Zone]:
+        try:
+            names = sorted(entry.name for entry in folder.iterdir())
+        except OSError:
+            return []
+        tops = [(match[1], folder / match[0]) for name in names if (match := _ZONE.match(name))]
+        packages = [(index, path, match[1]) for index, path in tops if (match := _PACKAGE.match(self._name(path)))]
+        zones: list[_Zone] = []
+        taken: set[str] = set()
+        for index, path, suffix in packages:
+            # Names may repeat on odd parts; the zone's own index then tells them apart.
+            suffix = f"{suffix}-zone-{index}" if f"cpu-package-{suffix}" in taken else suffix
+            taken.add(f"cpu-package-{suffix}")
+            zones.append(self._zone(path, f"cpu-package-{suffix}", "cpu", "package"))
+            zones.extend(
+                self._zone(sub, f"dram-{suffix}", "dram", "package")
+                for sub in self._subzones(folder, names, index)
+                if self._name(sub) == "dram"
+            )
+        if not packages:
+            zones = [self._zone(path, "psys", "node", "dc") for _, path in tops if self._name(path) == "psys"][:1]
+        return zones
+
+    @staticmethod
+    def _subzones(folder: Path, names: list[str], index: str) -> list[Path]:
+        flat = {name: folder / name for name in names if (match := _SUBZONE.match(name)) and match[1] == index}
+        try:
+            inner = [entry for entry in (folder / f"intel-rapl:{index}").iterdir() if _SUBZONE.match(entry.name)]
+        except OSError:
+            inner = []
+        for entry in inner:
+            flat.setdefault(entry.name, entry)
+        return [flat[name] for name in sorted(flat)]
+
+    def _zone(self, path: Path, device_id: str, kind: str, point: str) -> _Zone:
+        counter_range = self._number(path / "max_energy_range_uj")
+        limit_w = self._limit_w(path, kind)
+        device = Device(
+            device_id,
+            kind,
+            point,
+            "rapl",
+            hardware_model=self._model if kind == "cpu" else None,
+            limit_w=limit_w,
+            counter_range_mj=counter_range // _UJ_PER_MJ if counter_range else None,
+        )
+        try:
+            self._read_text(path / "energy_uj")
+        except PermissionError:
+            self.denied = True
+        except Exception:  # noqa: BLE001,S110 - told by read()
+            pass
+        counter = MonotoneCounter(counter_range, limit_w, per_mj=_UJ_PER_MJ, first_session=self._first_session)
+        return _Zone(device, path / "energy_uj", counter)
+
+    def _limit_w(self, path: Path, kind: str) -> float:
+        fallback = FALLBACK_DRAM_LIMIT_W if kind == "dram" else FALLBACK_PACKAGE_LIMIT_W
+        known = [self._number(path / f"constraint_{index}_power_limit_uw") for index in (0, 1)]
+        limit_uw = max((value for value in known if value), default=0)
+        return limit_uw / 1_000_000 if limit_uw else fallback
+
+    def _number(self, path: Path) -> int | None:
+        try:
+            return int(self._read_text(path))
+        except Exception:  # noqa: BLE001 - not told is not known
+            return None
+
+    def _name(self, path: Path) -> str:
+        try:
+            return self._read_text(path / "name").strip()
+        except Exception:  # noqa: BLE001 - a zone without a name is no zone of ours
+            return ""
