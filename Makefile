@@ -46,7 +46,7 @@ docs: setup ## write the generated pages of docs/
 	@$(BIN)/wattledger dictionary > docs/data-dictionary.md
 
 lock: setup ## renew requirements.lock (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
 		--extra platform --extra app --extra examples --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what was built, never the ledger in .wattledger
