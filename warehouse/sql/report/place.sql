@@ -1,0 +1,26 @@
+-- The places where energy was used: grid zone, PUE that was applied, energy.
+-- grain: region    keys: region    units: kWh, 1
+-- inputs: mart.footprint_daily, ref.facility, ref.cloud_region_factor
+with used as (
+    select
+        region,
+        string_agg(distinct zone, ', ' order by zone) as zone,
+        sum(it_kwh) as it_kwh,
+        sum(estimated_kwh) as estimated_kwh,
+        case when count(*) filter (where facility_kwh is null) = 0 then sum(facility_kwh) end as facility_kwh,
+        sum(unlocated_kwh) as unlocated_kwh
+    from mart.footprint_daily
+    group by region
+),
+stated as (
+    select facility as region, pue, ownership, 'wattledger.toml' as source from ref.facility where known_to is null
+    union all
+    select provider || '/' || region, value, 'cloud', source || coalesce(' ' || year, '')
+    from ref.cloud_region_factor
+    where metric = 'pue' and known_to is null
+)
+select used.region, used.zone, stated.pue, stated.ownership, stated.source, used.it_kwh, used.estimated_kwh,
+    used.facility_kwh, used.unlocated_kwh
+from used
+left join stated using (region)
+order by used.it_kwh desc, used.region
