@@ -18,8 +18,8 @@ import duckdb
 
 from warehouse import transform
 from warehouse.ingest import IngestReport, ingest_landing
-from warehouse.lake import Lake
-from warehouse.publish import publish
+from warehouse.lake import Lake, LakeError
+from warehouse.publish import is_current, publish, published_file
 from warehouse.reference import sync_reference
 from warehouse.restatement import note_restatements, totals_before
 from warehouse.transform import ALL, Calculation, fill, month_of, prepare
@@ -37,7 +37,7 @@ class RunReport:
     Attributes:
         ingest: what became of each landed file.
         computed: rows by (table, partition), in the order in which they were computed.
-        published: database that was published, or ``None`` when nothing changed.
+        published: the published database; ``None`` when only one table was computed.
         calc_run_id: calculation by which it was computed.
     """
 
@@ -58,26 +58,54 @@ class RunReport:
 
 
 def begin(lake: Lake) -> Calculation:
-    """Bring the reference tables up to date and note the calculation; call it once before computing."""
+    """Bring the reference tables up to date and note the calculation; call it once before computing.
+
+    Raises:
+        LakeError: if the lake knows nothing of the files in the archive: its catalog was lost.
+    """
+    archived = next(lake.config.archive_path.glob("*/date=*/hour=*/*.parquet"), None)
+    if archived and not lake.value("SELECT count(*) FROM (SELECT 1 FROM raw.ingest_file LIMIT 1)"):
+        msg = (
+            f"the archive {lake.config.archive_path} holds files of which the lake knows none: its catalog was lost or "
+            "replaced; `wattledger repair` takes them in again"
+        )
+        raise LakeError(msg)
     sync_reference(lake)
     run = transform.calculation(lake.config)
-    if transform.note_calculation(lake, run):
-        _note_recalculation(lake, run)
+    transform.note_calculation(lake, run)
+    _note_recalculation(lake, run)
     return run
 
 
 def _note_recalculation(lake: Lake, run: Calculation) -> None:
-    """A new way of calculating changes every figure: note all computed days as to do."""
+    """Another way of calculating changes every figure: note the days that were computed otherwise as to do.
+
+    Asked at every run and not only for a calculation that was never used: going back to an earlier configuration
+    changes the figures too, and a crash may have come between noting the calculation and noting the days.
+    """
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
-            "INSERT INTO lake.audit.pending "
-            "SELECT DISTINCT partition_key, $cause, now() FROM lake.audit.materialisation "
-            "WHERE table_name = 'core.emission' AND calc_run_id <> $run",
-            {"cause": f"calculation {run.calc_run_id}", "run": run.calc_run_id},
+            f"INSERT INTO lake.audit.pending SELECT *, $cause, now() FROM ({_OTHERWISE_SQL})", _otherwise(run)
         )
 
-    lake.transaction(work)
+    if outdated(lake, run):
+        lake.transaction(work)
+
+
+_OTHERWISE_SQL = """
+SELECT partition_key FROM lake.audit.materialisation WHERE table_name = 'core.emission' AND calc_run_id <> $run
+EXCEPT SELECT partition_key FROM lake.audit.pending WHERE cause = $cause
+"""
+
+
+def _otherwise(run: Calculation) -> dict[str, str]:
+    return {"cause": f"calculation {run.calc_run_id}", "run": run.calc_run_id}
+
+
+def outdated(lake: Lake, run: Calculation) -> list[str]:
+    """Return the days (ISO 8601) that were computed otherwise and are not noted as to do for this calculation."""
+    return sorted(day for (day,) in lake.rows(_OTHERWISE_SQL, _otherwise(run)))
 
 
 def pending(lake: Lake) -> list[str]:
@@ -112,7 +140,7 @@ def run_all(
         note_days(lake, _days_with_facts(lake, from_day, to_day), "forced")
     compute_pending(lake, run, report, from_day=from_day, to_day=to_day, progress=tell)
     tell("publish", 0, 1, "organisation")
-    report.published = publish(lake)
+    report.published = published_file(lake.config.published_path) if is_current(lake) else publish(lake)
     tell("publish", 1, 1, "organisation")
     return report
 
@@ -137,12 +165,11 @@ def compute_pending(
     for month in months:
         report.computed.update(compute_month(lake, run, month))
     if ALL in pending(lake):
-        report.computed.update(_compute(lake, run, transform.WHOLE, ALL, follow=None))
+        report.computed.update(compute_whole(lake, run))
 
 
 def compute_day(lake: Lake, run: Calculation, day: str) -> dict[tuple[str, str], int]:
     """Compute all tables of one day in one transaction; the month is noted as to do."""
-    prepare(lake, run, day)
     return _compute(lake, run, transform.DAILY, day, follow=month_of(day))
 
 
@@ -151,22 +178,53 @@ def compute_month(lake: Lake, run: Calculation, month: str) -> dict[tuple[str, s
     return _compute(lake, run, transform.MONTHLY, month, follow=ALL)
 
 
+def compute_whole(lake: Lake, run: Calculation) -> dict[tuple[str, str], int]:
+    """Compute the tables without partitions in one transaction."""
+    return _compute(lake, run, transform.WHOLE, ALL, follow=None)
+
+
+def compute_tables(lake: Lake, run: Calculation, names: Iterable[str], day: str) -> dict[tuple[str, str], int]:
+    """Compute some tables of one day in one transaction, in the order of ``transform.DAILY``; its month is noted.
+
+    The day stays noted as to do where it is, because its other tables are not computed.
+
+    Args:
+        lake: an open, writable lake.
+        run: the calculation.
+        names: daily tables, schema.name.
+        day: the day (ISO 8601).
+    """
+    wanted = set(names)
+
+    def work(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
+        prepare(lake, run, day)
+        chosen = [name for name in transform.DAILY if name in wanted]
+        done = {(name, day): fill(connection, lake.config, run, name, day) for name in chosen}
+        _note_once(connection, month_of(day), day)
+        return done
+
+    return lake.transaction(work)
+
+
 def _compute(
     lake: Lake, run: Calculation, names: Iterable[str], partition: str, *, follow: str | None
 ) -> dict[tuple[str, str], int]:
-    # Only the notes that are there before the work begins are done by it; later ones stay.
-    causes = lake.rows("SELECT cause FROM audit.pending WHERE partition_key = $key", {"key": partition})
+    notes = "SELECT cause FROM lake.audit.pending WHERE partition_key = $key"
 
     def work(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
+        # What is to do and what it is computed from are read in one transaction: a file that another process takes in
+        # meanwhile is either in both or its note stays.
+        causes = connection.execute(notes, {"key": partition}).fetchall()
+        if _DAY.fullmatch(partition):
+            prepare(lake, run, partition)
         before = totals_before(connection, partition) if _MONTH.fullmatch(partition) else None
         done = {(name, partition): fill(connection, lake.config, run, name, partition) for name in names}
         if before is not None:
             note_restatements(connection, partition, before, run.calc_run_id)
-        for (cause,) in causes:
-            connection.execute(
-                "DELETE FROM lake.audit.pending WHERE partition_key = $key AND cause = $cause",
-                {"key": partition, "cause": cause},
-            )
+        connection.execute(
+            "DELETE FROM lake.audit.pending WHERE partition_key = $key AND list_contains($causes, cause)",
+            {"key": partition, "causes": [cause for (cause,) in causes]},
+        )
         if follow:
             _note_once(connection, follow, partition)
         return done

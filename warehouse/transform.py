@@ -260,9 +260,10 @@ def check_conservation(connection: duckdb.DuckDBPyConnection, day: str) -> None:
         ConservationError: naming the worst device and hour and the difference.
     """
     text = sql_text("audit", "conservation")
-    values = {"day": date.fromisoformat(day), "tolerance": CONSERVATION_TOLERANCE}
+    only_day = date.fromisoformat(day)
+    values = {"first_day": only_day, "last_day": only_day, "tolerance": CONSERVATION_TOLERANCE}
     worst = connection.execute(text, values).fetchall()
     if worst:
         entity, observed, expected = worst[0][:3]
-        msg = f"energy is not conserved for {entity}: jobs + idle + unallocated = {observed} J, devices = {expected} J"
+        msg = f"energy is not conserved for {entity}: jobs + idle + unallocated = {observed}, devices = {expected}"
         raise ConservationError(msg)
