@@ -104,18 +104,32 @@ segment as (
     from energy
     group by host, device, point, segment_ms, segment_end_ms
 ),
-slotted as (select *, start_ms // $slot_ms * $slot_ms as slot_ms from segment),
--- What is metered in a slot, and from how far outside: the outermost measuring point of a device counts, a containing device
--- outranks its parts, a measured node outranks everything in it, and a facility meter is never part of the IT equipment.
-metered as (
-    select host, slot_ms, device, kind,
-        max(case point when 'meter' then 5 when 'pdu' then 4 when 'ac' then 3 when 'dc' then 2 else 1 end) as outermost,
-        bool_or(measured_s > 0 and estimated_j = 0) as is_measured
-    from slotted
-    where measured_s > 0
-    group by all
+slotted as (
+    select *, start_ms // $slot_ms * $slot_ms as slot_ms,
+        case point when 'meter' then 5 when 'pdu' then 4 when 'ac' then 3 when 'dc' then 2 else 1 end as point_rank
+    from segment
 ),
-node as (select host, slot_ms from metered where kind = 'node' and is_measured group by all)
+-- What counts in a slot, so that nothing counts twice: of the measuring points of a device the outermost that was read; a
+-- container in place of its parts, or the parts of a container that was silent; a measured node in place of everything in
+-- it, or the parts of a node that was silent or is only estimated. A facility meter is never IT equipment.
+device_slot as (
+    select host, slot_ms, device, max(kind) as kind, max(parent) as parent,
+        coalesce(max(case when measured_s > 0 then point_rank end), max(point_rank)) as outermost,
+        bool_or(measured_s > 0) as is_read,
+        bool_or(measured_s > 0 and estimated_j = 0) as is_metered
+    from slotted
+    group by host, slot_ms, device
+),
+host_slot as (
+    select host, slot_ms,
+        bool_or(kind = 'node' and is_metered) as node_is_metered,
+        bool_or(kind not in ('node', 'switch', 'facility') and is_read) as a_part_is_read
+    from device_slot
+    group by host, slot_ms
+),
+child_read as (
+    select host, slot_ms, parent as device from device_slot where parent is not null and is_read group by all
+)
 select
     $day as day,
     slotted.host, slotted.device, slotted.point, slotted.kind, slotted.parent,
@@ -124,14 +138,20 @@ select
     slotted.energy_j, slotted.measured_s, slotted.gap_s, slotted.estimated_j, slotted.counter_j,
     slotted.samples_n, slotted.source,
     slotted.kind <> 'facility'
-        and coalesce(own.outermost, 0) <= case slotted.point
-            when 'meter' then 5 when 'pdu' then 4 when 'ac' then 3 when 'dc' then 2 else 1 end
-        and container.device is null
-        and (slotted.kind in ('node', 'switch') or node.host is null) as in_total
+        and slotted.point_rank = own.outermost
+        and not coalesce(container.is_read, false)
+        and not (child_read.device is not null and not own.is_read)
+        and case slotted.kind
+            when 'switch' then true
+            when 'node' then own.is_metered or not host_slot.a_part_is_read
+            else not host_slot.node_is_metered
+        end as in_total
 from slotted
-left join metered as own
+join device_slot as own
     on own.host = slotted.host and own.slot_ms = slotted.slot_ms and own.device = slotted.device
-left join metered as container
+join host_slot on host_slot.host = slotted.host and host_slot.slot_ms = slotted.slot_ms
+left join device_slot as container
     on container.host = slotted.host and container.slot_ms = slotted.slot_ms and container.device = slotted.parent
-left join node on node.host = slotted.host and node.slot_ms = slotted.slot_ms
+left join child_read
+    on child_read.host = slotted.host and child_read.slot_ms = slotted.slot_ms and child_read.device = slotted.device
 order by slotted.host, slotted.device, slotted.point, slotted.start_ms
