@@ -9,6 +9,8 @@ moved only afterwards, and a file whose content is in the ledger already is only
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +20,8 @@ from pathlib import Path
 import duckdb
 
 from collectors import contract
-from collectors.reader import LandedFile, ReadLimits, UnreadableFile, landed_name_problem, read_landed
-from warehouse import files, merge
+from collectors.reader import FileReason, LandedFile, ReadLimits, UnreadableFile, landed_name_problem, read_landed
+from warehouse import files, journal, merge
 from warehouse.lake import Lake
 from warehouse.reasons import FILE_REASONS
 from warehouse.rejected import REJECTED_FOLDER, ingest_rejected
@@ -31,6 +33,8 @@ BYTES_PER_MB = 1_000_000
 EMPTY_FOLDER_S = 7200.0
 
 Progress = Callable[[int, int, str], None]
+
+_IN_LEDGER = "SELECT count(*) FROM lake.raw.ingest_file WHERE file_sha256 = $sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,14 @@ def landed_files(landing: Path) -> Iterator[Path]:
     """
     if not landing.is_dir():
         return
-    for path in sorted(landing.rglob("*")):
-        parts = path.relative_to(landing).parts
-        if any(part.startswith(".") for part in parts) or parts[0] == REJECTED_FOLDER:
-            continue
-        if path.is_symlink() or not path.is_dir():
-            yield path
+    found = []
+    for folder, folders, names in os.walk(landing):  # a folder that vanishes meanwhile is passed over
+        here = Path(folder)
+        links = [name for name in folders if (here / name).is_symlink()]
+        found += [here / name for name in (*names, *links) if not name.startswith(".")]
+        kept = [name for name in folders if not name.startswith(".") and name not in links]
+        folders[:] = [name for name in kept if here != landing or name != REJECTED_FOLDER]
+    yield from sorted(found)
 
 
 def ingest_landing(lake: Lake, *, progress: Progress | None = None, only: list[Path] | None = None) -> IngestReport:
@@ -132,6 +138,7 @@ def ingest_file(lake: Lake, path: Path, *, release: bool = False) -> FileOutcome
         What became of the file, or ``None`` when it is gone (another process took it in).
     """
     relative = _relative(lake, path)
+    sha256 = hashlib.sha256(b"unreadable:" + os.fsencode(relative)).hexdigest()  # stands in until the bytes are read
     try:
         sha256 = files.sha256_of(path)
         known = None if release else _known(lake, sha256)
@@ -139,18 +146,19 @@ def ingest_file(lake: Lake, path: Path, *, release: bool = False) -> FileOutcome
             files.move(path, _archived(lake, relative, sha256))
             return FileOutcome(relative, "known")
         if known == "quarantined":
+            journal.write_down(lake, sha256)
             _move_to_quarantine(lake, path, relative, sha256)
             return FileOutcome(relative, "quarantined", *_why_quarantined(lake, sha256))
         problem = None if release else landed_name_problem(relative)
         if problem:
             return _refuse(lake, path, relative, sha256, "unsafe_name", problem)
         landed = _read(lake, path, relative)
-    except UnreadableFile as error:
-        return _refuse(lake, path, relative, sha256, str(error.reason), error.detail)
     except FileNotFoundError:
         return None
+    except UnreadableFile as error:
+        return _refuse(lake, path, relative, sha256, str(error.reason), error.detail)
     except OSError as error:
-        return _refuse(lake, path, relative, "", "unreadable", str(error)) if path.exists() else None
+        return _refuse(lake, path, relative, sha256, "unreadable", error.strerror or str(error))
     return _load(lake, path, relative, landed, again=release)
 
 
@@ -158,24 +166,34 @@ def _relative(lake: Lake, path: Path) -> str:
     for root in (lake.config.landing_path, lake.config.archive_path):
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
-    return path.name
+    first_seen_as = lake.value(
+        "SELECT path FROM raw.quarantine_file WHERE file_sha256 = $sha256", {"sha256": path.name.partition(".")[0]}
+    )
+    return first_seen_as or path.name
 
 
 def _read(lake: Lake, path: Path, relative: str) -> LandedFile:
     limits = lake.config.ingest
     table = relative.partition("/")[0]
-    return read_landed(
+    landed = read_landed(
         path,
         limits=ReadLimits(file_bytes=limits.max_file_mb * BYTES_PER_MB, rows=limits.max_rows),
         table=table if table in contract.TABLES else None,
     )
+    if any("\x00" in value for value in landed.metadata.values()):
+        raise UnreadableFile(FileReason.METADATA_MISMATCH, "a text of the metadata holds a NUL character")
+    return landed
 
 
 def _known(lake: Lake, sha256: str) -> str | None:
-    if lake.value("SELECT count(*) FROM raw.ingest_file WHERE file_sha256 = $sha256", {"sha256": sha256}):
+    states = lake.rows(
+        "SELECT 'loaded' FROM raw.ingest_file WHERE file_sha256 = $sha256 "
+        "UNION ALL SELECT state FROM raw.quarantine_file WHERE file_sha256 = $sha256",
+        {"sha256": sha256},
+    )
+    if ("loaded",) in states:
         return "loaded"
-    state = lake.value("SELECT state FROM raw.quarantine_file WHERE file_sha256 = $sha256", {"sha256": sha256})
-    return "quarantined" if state in {"open", "discarded"} else None
+    return "quarantined" if ("open",) in states or ("discarded",) in states else None
 
 
 def _why_quarantined(lake: Lake, sha256: str) -> tuple[str, str]:
@@ -195,32 +213,46 @@ def _move_to_quarantine(lake: Lake, path: Path, relative: str, sha256: str) -> N
     files.move(path, lake.config.quarantine_path / reason / f"{sha256}{suffix}")
 
 
-def _refuse(lake: Lake, path: Path, relative: str, sha256: str, reason: str, detail: str) -> FileOutcome:
+def _refuse(lake: Lake, path: Path, relative: str, sha256: str, reason: str, detail: str) -> FileOutcome | None:
     if reason not in FILE_REASONS:
         msg = f"{reason} is not in the list of reasons"
         raise ValueError(msg)
+    try:
+        size = path.lstat().st_size
+    except FileNotFoundError:  # another process was faster
+        return None
     values = {
         "sha256": sha256,
         "path": relative,
-        "size": path.lstat().st_size,
+        "size": size,
         "reason": reason,
         "detail": detail,
     }
 
-    def work(connection: duckdb.DuckDBPyConnection) -> None:
+    def work(connection: duckdb.DuckDBPyConnection) -> bool:
+        # What was taken in is never refused afterwards, by no other process and by no stricter rule.
+        if connection.execute(_IN_LEDGER, {"sha256": sha256}).fetchall()[0][0]:
+            return False
+        seen = connection.execute(
+            "SELECT min(first_seen) FROM lake.raw.quarantine_file WHERE file_sha256 = $sha256", {"sha256": sha256}
+        ).fetchall()[0][0]
         connection.execute("DELETE FROM lake.raw.quarantine_file WHERE file_sha256 = $sha256", {"sha256": sha256})
         connection.execute(
             "INSERT INTO lake.raw.quarantine_file VALUES "
-            "($sha256, $path, $size, $reason, $detail, 'open', NULL, now(), NULL)",
-            values,
+            "($sha256, $path, $size, $reason, $detail, 'open', NULL, coalesce($seen, now()), NULL)",
+            {**values, "seen": seen},
         )
+        return True
 
-    lake.transaction(work)
+    if not lake.transaction(work):
+        files.move(path, _archived(lake, relative, sha256))
+        return FileOutcome(relative, "known", reason, detail)
+    journal.write_down(lake, sha256)
     _move_to_quarantine(lake, path, relative, sha256)
     return FileOutcome(relative, "quarantined", reason, detail)
 
 
-def _load(lake: Lake, path: Path, relative: str, landed: LandedFile, *, again: bool) -> FileOutcome:
+def _load(lake: Lake, path: Path, relative: str, landed: LandedFile, *, again: bool) -> FileOutcome | None:
     connection = lake.connection
     table = contract.TABLES[landed.table]
     _stage_rows(lake, landed, table)
@@ -236,12 +268,13 @@ def _load(lake: Lake, path: Path, relative: str, landed: LandedFile, *, again: b
     def work(inside: duckdb.DuckDBPyConnection) -> tuple[str, ...] | None:
         if again:
             _forget(inside, landed.sha256, table.name)
-        already = "SELECT count(*) FROM lake.raw.ingest_file WHERE file_sha256 = $sha256"
-        if inside.execute(already, {"sha256": landed.sha256}).fetchall()[0][0]:
+        if inside.execute(_IN_LEDGER, {"sha256": landed.sha256}).fetchall()[0][0]:
             return None
         merge.merge(inside, table)
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")
         _write_ledger(inside, landed, relative, rejected_n)
+        if again:
+            _note_released(inside, landed.sha256, path.name.partition(".")[0])
         days = touched_days(inside, table.name, lake.config.accounting)
         inside.executemany(
             "INSERT INTO lake.audit.pending VALUES (?, ?, now())", [(day, landed.sha256) for day in days]
@@ -250,6 +283,8 @@ def _load(lake: Lake, path: Path, relative: str, landed: LandedFile, *, again: b
 
     days = lake.transaction(work)
     _drop_staged(connection)
+    if again:
+        journal.write_down(lake, landed.sha256, path.name.partition(".")[0])
     files.move(path, _archived(lake, relative, landed.sha256))
     if days is None:
         return FileOutcome(relative, "known")
@@ -307,18 +342,17 @@ def _forget(inside: duckdb.DuckDBPyConnection, sha256: str, table_name: str) -> 
     """Take out what an earlier pass over the same file left, so that it is judged by the rules of today."""
     for sql in (
         "DELETE FROM lake.raw.ingest_file WHERE file_sha256 = $sha256",
-        "DELETE FROM lake.raw.quarantine_row WHERE file_sha256 = $sha256 AND state = 'open' AND reason <> 'conflict'",
+        "DELETE FROM lake.raw.quarantine_row WHERE file_sha256 = $sha256 AND state = 'open'",
         f"DELETE FROM lake.raw.{table_name} WHERE file_sha256 = $sha256",
     ):
         inside.execute(sql, {"sha256": sha256})
 
 
 def _write_ledger(inside: duckdb.DuckDBPyConnection, landed: LandedFile, relative: str, rejected: int) -> None:
-    inside.execute(
-        "UPDATE lake.raw.quarantine_file SET state = 'released', decided_at = now() WHERE file_sha256 = $sha256",
-        {"sha256": landed.sha256},
-    )
     meta = landed.metadata
+    first_ms, last_ms = (
+        (int(meta[contract.META_FIRST_MS]), int(meta[contract.META_LAST_MS])) if landed.rows.num_rows else (None, None)
+    )
     inside.execute(
         "INSERT INTO lake.raw.ingest_file VALUES ($sha256, $path, $table_name, $version, $collector, $host, $boot, "
         "$sequence, $written, $size, $rows, $rejected, $first, $last, now())",
@@ -335,9 +369,17 @@ def _write_ledger(inside: duckdb.DuckDBPyConnection, landed: LandedFile, relativ
             "size": landed.size_bytes,
             "rows": landed.rows.num_rows,
             "rejected": rejected,
-            "first": int(meta[contract.META_FIRST_MS]),
-            "last": int(meta[contract.META_LAST_MS]),
+            "first": first_ms,
+            "last": last_ms,
         },
+    )
+
+
+def _note_released(inside: duckdb.DuckDBPyConnection, sha256: str, kept_as: str) -> None:
+    inside.execute(
+        "UPDATE lake.raw.quarantine_file SET state = 'released', decided_at = now() "
+        "WHERE file_sha256 IN ($sha256, $kept_as)",
+        {"sha256": sha256, "kept_as": kept_as},
     )
 
 
@@ -347,9 +389,9 @@ def _remove_empty_folders(landing: Path) -> None:
     folders = sorted((path for path in landing.glob("*/date=*/hour=*") if path.is_dir()), reverse=True)
     for folder in folders:
         for place in (folder, folder.parent):
-            if place.stat().st_mtime > oldest:
-                break
             try:
+                if place.stat().st_mtime > oldest:
+                    break
                 place.rmdir()
-            except OSError:  # not empty: a sibling hour is left
+            except OSError:  # not empty (a sibling hour is left), or another process removed it
                 break

@@ -45,7 +45,7 @@ MACROS = (
     """,
 )
 # What DuckDB and the catalog say when another writer was faster or holds the catalog; anything else is not retried.
-_CONFLICTS = ("database is locked", "transaction conflict", "conflict", "could not serialize", "deadlock detected")
+_CONFLICTS = ("database is locked", "transaction conflict", "could not serialize", "deadlock detected")
 
 
 class LakeError(RuntimeError):
@@ -77,8 +77,13 @@ def extension_path(name: str) -> Path:
 
 def is_conflict(error: Exception) -> bool:
     """Tell whether an error means that another writer was faster, so that the transaction may be tried again."""
+    if not isinstance(error, duckdb.Error):
+        return False
     text = str(error).lower()
-    return isinstance(error, duckdb.Error) and any(phrase in text for phrase in _CONFLICTS)
+    if any(phrase in text for phrase in _CONFLICTS):
+        return True
+    # A statement that is wrong stays wrong, though it may quote the word.
+    return "conflict" in text and not isinstance(error, duckdb.ProgrammingError | duckdb.IntegrityError)
 
 
 class Lake:
@@ -124,25 +129,38 @@ class Lake:
         catalog.parent.mkdir(parents=True, exist_ok=True)
         Path(self.config.lake_data).mkdir(parents=True, exist_ok=True)
         self._file_lock = FileLock(f"{catalog}.lock")
-        with self._locked(), contextlib.closing(sqlite3.connect(catalog)) as database:
-            # Write-ahead logging lets readers go on while a writer commits.
-            database.execute("PRAGMA journal_mode=WAL")
+        try:
+            with self.locked(), contextlib.closing(sqlite3.connect(catalog)) as database:
+                # Write-ahead logging lets readers go on while a writer commits.
+                database.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.DatabaseError as error:
+            msg = f"the catalog {catalog} is damaged ({error}); `wattledger repair` builds it anew from the archive"
+            raise LakeError(msg) from error
 
     def _attach(self) -> None:
-        options = ["READ_ONLY"] if self.read_only else [f"DATA_PATH '{_quoted(self.config.lake_data)}/'"]
+        # The catalog remembers where its data lay when it was made; the configuration knows where they lie now. So an
+        # installation may be moved, or restored to another place.
+        options = [f"DATA_PATH '{_quoted(self.config.lake_data)}/'", "OVERRIDE_DATA_PATH true"]
+        if self.read_only:
+            options.append("READ_ONLY")
         statement = f"ATTACH 'ducklake:{_quoted(self.config.catalog_dsn)}' AS {CATALOG} ({', '.join(options)})"
 
         def attach() -> None:
             self.connection.execute(statement)
 
-        with self._locked() if not self.read_only else contextlib.nullcontext():
+        with self.locked() if not self.read_only else contextlib.nullcontext():
             _with_retry(attach)
         self.connection.execute(f"USE {CATALOG}")
         for macro in MACROS:
             self.connection.execute(macro)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of an embedded catalog: no other process writes to the lake meanwhile.
+
+        Raises:
+            LakeBusyError: if another process holds it for too long.
+        """
         if self._file_lock is None:
             yield
             return
@@ -207,7 +225,7 @@ class Lake:
         """
 
         def attempt() -> T:
-            with self._locked():
+            with self.locked():
                 self.connection.execute("BEGIN")
                 try:
                     result = work(self.connection)

@@ -48,15 +48,18 @@ def merge(connection: duckdb.DuckDBPyConnection, table: LandingTable) -> None:
     days = _days(connection)
     if not days:
         return
-    _find_contested(connection, table, days)
-    _apply(connection, table, days)
+    if _find_twice(connection, table, days):
+        _find_contested(connection, table, days)
+        _apply(connection, table, days)
+    else:
+        _insert(connection, table, "SELECT * FROM good")
 
 
-def _find_contested(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> None:
+def _find_twice(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> bool:
+    """Make the temporary table ``twice`` of the keys that several rows state; tell whether there is any."""
     raw = f"lake.raw.{table.name}"
     keys = ", ".join(f'"{name}"' for name in table.key)
     both = " AND ".join(f'g."{name}" IS NOT DISTINCT FROM r."{name}"' for name in table.key)
-    in_twice = " AND ".join(f't."{name}" IS NOT DISTINCT FROM g."{name}"' for name in table.key)
     quarantined = connection.execute(
         "SELECT count(*) FROM lake.raw.quarantine_row WHERE table_name = $table AND reason = 'conflict'",
         {"table": table.name},
@@ -79,6 +82,12 @@ def _find_contested(connection: duckdb.DuckDBPyConnection, table: LandingTable, 
         {known_conflict if quarantined else ""}
         """
     )
+    return bool(connection.execute("SELECT count(*) FROM twice").fetchall()[0][0])
+
+
+def _find_contested(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> None:
+    raw = f"lake.raw.{table.name}"
+    in_twice = " AND ".join(f't."{name}" IS NOT DISTINCT FROM g."{name}"' for name in table.key)
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE contested AS
@@ -97,8 +106,11 @@ def _find_contested(connection: duckdb.DuckDBPyConnection, table: LandingTable, 
         keyed AS (SELECT *, {_key_of_json(table)} AS key_json FROM candidate),
         ranked AS (
             SELECT *,
-                row_number() OVER (PARTITION BY key_json ORDER BY {_PRECEDENCE}) AS key_rank,
-                row_number() OVER (PARTITION BY key_json, row_json ORDER BY {_PRECEDENCE}) AS value_rank,
+                -- A file that is judged again meets its own rows: the fresh one may win, the old one stays as it is.
+                row_number() OVER (PARTITION BY key_json ORDER BY {_PRECEDENCE}, stands_in) AS key_rank,
+                row_number() OVER (
+                    PARTITION BY key_json, row_json ORDER BY {_PRECEDENCE}, stands_in DESC
+                ) AS value_rank,
                 first_value(row_json) OVER (PARTITION BY key_json ORDER BY {_PRECEDENCE}) AS winning_json
             FROM keyed
         )
@@ -113,24 +125,31 @@ def _find_contested(connection: duckdb.DuckDBPyConnection, table: LandingTable, 
     )
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> None:
-    raw = f"lake.raw.{table.name}"
+def _insert(connection: duckdb.DuckDBPyConnection, table: LandingTable, chosen: str) -> None:
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     keys = ", ".join(f'"{name}"' for name in table.key)
+    connection.execute(
+        f"INSERT INTO lake.raw.{table.name} ({columns}, {_ORIGIN}) "
+        f"SELECT {columns}, {_ORIGIN} FROM ({chosen}) ORDER BY {keys}"
+    )
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> None:
+    raw = f"lake.raw.{table.name}"
     in_twice = " AND ".join(f't."{name}" IS NOT DISTINCT FROM g."{name}"' for name in table.key)
     leaving = "SELECT (file_sha256, row_number) FROM contested WHERE stands_in = 'raw' AND belongs_in <> 'raw'"
     if connection.execute(f"SELECT count(*) FROM ({leaving})").fetchall()[0][0]:
         connection.execute(f"DELETE FROM {raw} WHERE day IN ({days}) AND (file_sha256, row_number) IN ({leaving})")
-    connection.execute(
+    _insert(
+        connection,
+        table,
         f"""
-        INSERT INTO {raw} ({columns}, {_ORIGIN})
-        SELECT {columns}, {_ORIGIN} FROM good AS g
+        SELECT * FROM good AS g
         WHERE NOT EXISTS (SELECT 1 FROM twice AS t WHERE {in_twice})
            OR (file_sha256, row_number) IN (
                SELECT (file_sha256, row_number) FROM contested WHERE stands_in = 'good' AND belongs_in = 'raw'
            )
-        ORDER BY {keys}
-        """
+        """,
     )
     superseded = (
         "SELECT (file_sha256, row_number) FROM contested WHERE stands_in = 'quarantine' AND belongs_in <> 'quarantine'"

@@ -9,12 +9,14 @@ import os
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock, Timeout
 
 from warehouse import files
 from warehouse.lake import Lake
 from warehouse.registry import ALL_TABLES, SCHEMAS, Table
 
 ORGANISATION = "organisation.duckdb"
+LOCK_TIMEOUT_S = 600.0
 # Storage that every DuckDB since 1.2 reads, so that the tools of the audience need not be the newest.
 STORAGE_VERSION = "v1.2.0"
 
@@ -45,10 +47,77 @@ def publish(lake: Lake) -> Path:
     """
     target = lake.config.published_path / ORGANISATION
     target.parent.mkdir(parents=True, exist_ok=True, mode=files.FOLDER_MODE)
+    # One at a time: else an older state that took longer to build could take the place of a newer one.
+    try:
+        with FileLock(target.with_name(f"{ORGANISATION}.lock"), timeout=LOCK_TIMEOUT_S):
+            sweep_unfinished(target.parent)
+            return _publish(lake, target)
+    except Timeout:
+        msg = f"another process has been publishing into {target.parent} for {LOCK_TIMEOUT_S:.0f} s; the old file stays"
+        raise PublishError(msg) from None
+
+
+def published_file(folder: Path) -> Path:
+    """Return the place of the organisation's published database."""
+    return folder / ORGANISATION
+
+
+def sweep_unfinished(folder: Path) -> list[Path]:
+    """Remove databases that a process which is gone has begun to build.
+
+    Args:
+        folder: folder of the published files.
+
+    Returns:
+        What was removed.
+    """
+    dead = [path for path in unfinished(folder) if not files.is_alive(files.owner_of(path))]
+    for path in dead:
+        path.unlink(missing_ok=True)
+    return dead
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Return the databases, and their logs, that are being built or were left unfinished."""
+    return sorted(folder.glob(".*.building*"))
+
+
+def published_snapshot(folder: Path) -> int | None:
+    """Return the snapshot of the lake that the published file shows; ``None`` if there is no file, or none of ours.
+
+    Args:
+        folder: folder of the published files.
+    """
+    try:
+        with open_published(folder) as connection:
+            return int(connection.execute("SELECT lake_snapshot FROM audit.publication").fetchall()[0][0])
+    except (FileNotFoundError, duckdb.Error, IndexError):
+        return None
+
+
+def is_current(lake: Lake) -> bool:
+    """Tell whether the published file shows the newest snapshot of the lake."""
+    newest = lake.value("SELECT max(snapshot_id) FROM lake.snapshots()")
+    return bool(published_snapshot(lake.config.published_path) == newest)
+
+
+def _publish(lake: Lake, target: Path) -> Path:
     building = target.with_name(f".{ORGANISATION}.{os.getpid()}.building")
     _remove(building)
+    try:
+        _build(lake, building)
+        files.sync_file(building)
+        building.replace(target)
+    finally:
+        _remove(building)
+    files.sync_folder(target.parent)
+    return target
+
+
+def _build(lake: Lake, building: Path) -> None:
     connection = lake.connection
-    connection.execute(f"ATTACH '{building}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
+    quoted = str(building).replace("'", "''")
+    connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         # Copying through one snapshot: all tables show the same moment of the lake.
         snapshot = lake.value("SELECT max(snapshot_id) FROM lake.snapshots()")
@@ -64,10 +133,6 @@ def publish(lake: Lake) -> Path:
         connection.execute("CHECKPOINT published")
     finally:
         connection.execute("DETACH published")
-    files.sync_file(building)
-    building.replace(target)
-    files.sync_folder(target.parent)
-    return target
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, entry: Table, snapshot: int) -> None:

@@ -6,12 +6,14 @@ What belongs here: decisions about refused files and rows. What must not be here
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from warehouse import journal
 from warehouse.ingest import FileOutcome, ingest_file
 from warehouse.lake import Lake
 
@@ -142,7 +144,9 @@ def _retry_rows(lake: Lake, wanted: set[str] | None) -> None:
         "join raw.ingest_file as i using (file_sha256) where q.state = 'open' and q.reason <> 'conflict' order by 1"
     )
     for sha256, table in lake.rows(sql):
-        archived = next(iter(lake.config.archive_path.glob(f"{table}/*/*/{sha256}.parquet")), None)
+        archive = lake.config.archive_path
+        places = (*archive.glob(f"{table}/*/*/{sha256}.parquet"), archive / "released" / f"{sha256}.parquet")
+        archived = next((place for place in places if place.exists()), None)
         if archived is None or (wanted is not None and sha256 not in wanted):
             continue
         ingest_file(lake, archived, release=True)
@@ -181,6 +185,11 @@ def discard(lake: Lake, prefix: str, note: str) -> str:
         )
 
     lake.transaction(work)
+    facts = {"state": "discarded", "note": note.strip(), "decided_at": datetime.now(UTC).isoformat()}
+    for table, what in (("quarantine_file", journal.FILE), ("quarantine_row", journal.ROWS)):
+        sql = f"select count(*) from raw.{table} where file_sha256 = $sha256 and state = 'discarded'"
+        if lake.value(sql, {"sha256": sha256}):
+            journal.append(lake.config.quarantine_path, what, sha256, **facts)
     return sha256
 
 

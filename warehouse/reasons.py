@@ -6,6 +6,7 @@ ROW_REASONS = {
     "null_value": "A column that must have a value has none.",
     "out_of_range": "A value lies outside the range of its column; most often a unit error.",
     "unknown_value": "A value is not in the closed set of its column.",
+    "unsafe_text": "A text holds a NUL character, at which other programs would cut it off.",
     "future_time": "The row's time lies in the future; the clock of the host or the unit of the stamp is wrong.",
     "end_before_start": "The interval ends before it starts.",
     "no_value": "A power sample has neither power nor energy nor a reason why.",
@@ -34,5 +35,6 @@ FILE_REASONS = {
     "not_a_regular_file": "A link, folder or device where a file should be.",
     "unsafe_name": "The name does not follow the landing contract.",
     "unreadable": "The file cannot be read.",
+    "not_rejected_rows": "A file under _rejected that is not what an importer leaves there.",
     "rows_refused": "Most rows of the file are refused, most often by a unit or clock error.",
 }

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collectors.contract import Column, LandingTable
 
+# Without the time of judging: the same file gives the same text whenever it is taken in.
+_LATER = "'time is ' || {time} || ' ms, later than the clock here and its tolerance allow'"
+
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
@@ -35,6 +38,16 @@ def _column_rules(column: Column) -> list[tuple[str, str, str]]:
         text = f"{_literal(column.name + ' is ')} || {name} || {_literal('; allowed: ' + ', '.join(column.allowed))}"
         rules.append((f"{name} NOT IN ({values})", "unknown_value", text))
     return rules
+
+
+def _text_rules(table: LandingTable) -> list[tuple[str, str, str]]:
+    """Return the rule that no text holds a NUL: catalogs end a text there."""
+    texts = [
+        column.name for column in table.columns if str(column.type) == "string" or str(column.type).startswith("map")
+    ]
+    tests = [f'contains(CAST("{name}" AS VARCHAR), chr(0))' for name in texts]
+    named = " ".join(f"WHEN {test} THEN {_literal(name)}" for test, name in zip(tests, texts, strict=True))
+    return [(" OR ".join(tests), "unsafe_text", f"(CASE {named} END) || ' holds a NUL character'")] if texts else []
 
 
 def _table_rules(table: LandingTable) -> list[tuple[str, str, str]]:
@@ -69,11 +82,12 @@ def rule_expressions(table: LandingTable) -> tuple[str, str]:
     Returns:
         Expressions that are NULL for an acceptable row. The first rule that fails gives the reason.
     """
-    rules = _table_rules(table)[:1] if table.name == "power_sample" else []
+    rules = _text_rules(table)
+    rules += _table_rules(table)[:1] if table.name == "power_sample" else []
     for column in table.columns:
         rules.extend(_column_rules(column))
     time = f'"{table.time_column}"'
-    rules.append((f"{time} > $latest_ms", "future_time", f"'time is ' || {time} || ' ms, now is about ' || $latest_ms"))
+    rules.append((f"{time} > $latest_ms", "future_time", _LATER.format(time=time)))
     rules.extend(rule for rule in _table_rules(table) if rule not in rules)
     reason = "CASE " + " ".join(f"WHEN {test} THEN {_literal(code)}" for test, code, _ in rules) + " END"
     detail = "CASE " + " ".join(f"WHEN {test} THEN {text}" for test, _, text in rules) + " END"

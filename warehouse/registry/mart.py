@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from warehouse.registry.core import ALLOCATION, DAY
 from warehouse.registry.types import Column, Table
 
@@ -31,7 +33,14 @@ MASS_COLUMNS = (
         )
         for name, text in _MASS
     ),
-    Column("location_kgco2e", "DOUBLE", "Operational emissions, location-based: IT and overhead.", "kgCO2e", True, 0),
+    Column(
+        "location_kgco2e",
+        "DOUBLE",
+        "Location-based, IT and overhead, as far as known (unlocated_kwh).",
+        "kgCO2e",
+        True,
+        0,
+    ),
     Column(
         "market_kgco2e",
         "DOUBLE",
@@ -41,9 +50,9 @@ MASS_COLUMNS = (
         0,
     ),
     Column("embodied_kgco2e", "DOUBLE", "Embodied emissions: chip, server and building.", "kgCO2e", True, 0),
-    Column("low_kgco2e", "DOUBLE", "Low end of location-based plus embodied.", "kgCO2e", True, 0),
-    Column("total_kgco2e", "DOUBLE", "Location-based plus embodied.", "kgCO2e", True, 0),
-    Column("high_kgco2e", "DOUBLE", "High end of location-based plus embodied.", "kgCO2e", True, 0),
+    Column("low_kgco2e", "DOUBLE", "Low end of total_kgco2e.", "kgCO2e", True, 0),
+    Column("total_kgco2e", "DOUBLE", "Location-based plus embodied, as far as known.", "kgCO2e", True, 0),
+    Column("high_kgco2e", "DOUBLE", "High end of total_kgco2e.", "kgCO2e", True, 0),
 )
 COVERAGE_COLUMNS = (
     Column("measured_s", "DOUBLE", "Device-seconds covered by readings.", "s", minimum=0),
@@ -81,7 +90,8 @@ JOB = Table(
             True,
             0,
         ),
-        *ENERGY_COLUMNS,
+        # A job without any reading drew something: its energy is not known, and not zero.
+        *(replace(column, nullable=True) for column in ENERGY_COLUMNS),
         *MASS_COLUMNS,
         *COVERAGE_COLUMNS[:2],
         Column(

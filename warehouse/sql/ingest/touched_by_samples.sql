@@ -2,7 +2,7 @@
 -- grain: day    keys: day    inputs: good (temporary), raw.power_sample
 -- $reach_ms [ms]: longest counter bridge; $absent_ms [ms]: longest gap; $from_day, $to_day: days that may hold neighbours
 with series as (
-    select host, device, point, min(ts_ms) as first_ms, max(ts_ms) as last_ms from good group by all
+    select host, device, point, day, min(ts_ms) as first_ms, max(ts_ms) as last_ms from good group by all
 ),
 bounds as (select min(first_ms) - $reach_ms as from_ms, max(last_ms) + $reach_ms as to_ms from series),
 neighbour as (

@@ -2,6 +2,8 @@
 -- grain: job x attempt    keys: job_id, attempt    units: kWh, kgCO2e, s
 -- inputs: core.job, core.job_energy, core.emission, raw.job_device, raw.work_counter, touched_job (temporary)
 -- $organisation: who answers for jobs that name nobody
+--
+-- A job without any reading has no figures: its energy is not known, and not zero.
 with job as (select * from lake.core.job semi join touched_job using (job_id, attempt)),
 energy as (
     select job_id, attempt,
@@ -59,10 +61,10 @@ select
     make_timestamptz(job.end_ms * 1000) as ended_at,
     greatest(job.end_ms - job.start_ms, 0) / 1e3 as duration_s,
     energy.accelerator_kwh,
-    coalesce(energy.it_kwh, 0) as it_kwh,
+    energy.it_kwh,
     mass.facility_kwh,
-    coalesce(energy.estimated_kwh, 0) as estimated_kwh,
-    coalesce(mass.unlocated_kwh, 0) as unlocated_kwh,
+    energy.estimated_kwh,
+    mass.unlocated_kwh,
     mass.it_kgco2e, mass.overhead_kgco2e, mass.chip_kgco2e, mass.server_kgco2e, mass.building_kgco2e,
     mass.location_kgco2e, cast(null as double) as market_kgco2e, mass.embodied_kgco2e,
     mass.low_kgco2e, mass.total_kgco2e, mass.high_kgco2e,
