@@ -1,4 +1,4 @@
-"""One pass of the whole line without an orchestrator: take in what landed, compute what it touches, publish.
+"""One pass of the whole line without an orchestrator: take in what landed, compute what it touches, audit, publish.
 
 What belongs here: what is to do and in which order. What must not be here: how one table is filled (``transform``).
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import transform
+from warehouse.audits import Finding, open_findings, run_audits
 from warehouse.ingest import IngestReport, ingest_landing
 from warehouse.lake import Lake, LakeError
 from warehouse.publish import is_current, publish, published_file
@@ -37,14 +38,18 @@ class RunReport:
     Attributes:
         ingest: what became of each landed file.
         computed: rows by (table, partition), in the order in which they were computed.
-        published: the published database; ``None`` when only one table was computed.
+        published: the published database; ``None`` when only one table was computed, or nothing may be published.
         calc_run_id: calculation by which it was computed.
+        findings: what the audits have open after the pass, worst first.
+        blocking: those of them that forbid to publish.
     """
 
     ingest: IngestReport = field(default_factory=IngestReport)
     computed: dict[tuple[str, str], int] = field(default_factory=dict)
     published: Path | None = None
     calc_run_id: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    blocking: list[Finding] = field(default_factory=list)
 
     @property
     def days(self) -> list[str]:
@@ -122,7 +127,7 @@ def run_all(
     force: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Take in what landed, compute what is to do, publish.
+    """Take in what landed, compute what is to do, audit it, publish it unless a blocking finding is open.
 
     Args:
         lake: an open, writable lake.
@@ -139,10 +144,22 @@ def run_all(
     if force:
         note_days(lake, _days_with_facts(lake, from_day, to_day), "forced")
     compute_pending(lake, run, report, from_day=from_day, to_day=to_day, progress=tell)
-    tell("publish", 0, 1, "organisation")
-    report.published = published_file(lake.config.published_path) if is_current(lake) else publish(lake)
-    tell("publish", 1, 1, "organisation")
+    _audit(lake, report, tell)
+    if not report.blocking:
+        tell("publish", 0, 1, "organisation")
+        report.published = published_file(lake.config.published_path) if is_current(lake) else publish(lake)
+        tell("publish", 1, 1, "organisation")
     return report
+
+
+def _audit(lake: Lake, report: RunReport, tell: Progress) -> None:
+    """Audit the days that were computed; days that nothing touched keep the findings they have."""
+    if report.computed:
+        tell("audit", 0, 1, "")
+        run_audits(lake, days=report.days)
+        tell("audit", 1, 1, "")
+    report.findings = open_findings(lake)
+    report.blocking = open_findings(lake, blocking_only=True) if report.findings else []
 
 
 def compute_pending(
@@ -161,10 +178,11 @@ def compute_pending(
         tell("compute", number, len(days), day)
         report.computed.update(compute_day(lake, run, day))
     tell("compute", len(days), len(days), "")
-    months = [key for key in pending(lake) if _MONTH.fullmatch(key)]
-    for month in months:
-        report.computed.update(compute_month(lake, run, month))
-    if ALL in pending(lake):
+    # Another process may finish a day meanwhile: go on until months and whole tables agree with the days, so that there
+    # is a state to publish in which they do.
+    while summaries := [key for key in pending(lake) if not _DAY.fullmatch(key)]:
+        for month in (key for key in summaries if _MONTH.fullmatch(key)):
+            report.computed.update(compute_month(lake, run, month))
         report.computed.update(compute_whole(lake, run))
 
 

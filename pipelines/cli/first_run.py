@@ -18,9 +18,9 @@ from pipelines.cli import measured
 from pipelines.cli.app import config_option, configuration
 from pipelines.cli.comparison import show_comparison, show_jobs
 from pipelines.cli.console import say, steps
-from pipelines.cli.errors import EXIT_FAILED, EXIT_QUARANTINED, CliError
+from pipelines.cli.errors import EXIT_FAILED, CliError
 from pipelines.cli.record import prepare_dagster_home
-from pipelines.cli.run import finish, show_outcome
+from pipelines.cli.run import exit_code, finish, show_findings, show_outcome
 
 if TYPE_CHECKING:
     from warehouse.config import Config
@@ -52,13 +52,14 @@ def first_run(ctx: click.Context, *, quick: bool, config_path: Path | None) -> N
         with steps() as progress:
             report = run_all(lake, progress=progress)
         show_outcome(lake, report)
+        show_findings(report)
         _step(5, "Training against inference")
         show_jobs(config.published_path, job_ids)
         show_comparison(config.published_path, months=1)
         _show_assumptions(config)
         finish(lake, report, record=True)
     _show_next(config)
-    ctx.exit(EXIT_QUARANTINED if report.ingest.count("quarantined") else 0)
+    ctx.exit(exit_code(report))
 
 
 def _step(number: int, title: str) -> None:

@@ -1,8 +1,8 @@
-"""``wattledger run``: take in what landed, compute, publish, report."""
+"""``wattledger run``: take in what landed, compute, audit, publish, report."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import click
 from pipelines.cli.app import config_option, configuration
 from pipelines.cli.comparison import show_comparison
 from pipelines.cli.console import Steps, say, show_table, steps
-from pipelines.cli.errors import EXIT_QUARANTINED, EXIT_USAGE, CliError
+from pipelines.cli.errors import EXIT_FAILED, EXIT_QUARANTINED, EXIT_USAGE, CliError
 
 if TYPE_CHECKING:
     from warehouse.engine import RunReport
@@ -40,7 +40,7 @@ def run(
     record: bool | None,
     config_path: Path | None,
 ) -> None:
-    """Take in what landed, compute what it touches, publish it and write the report."""
+    """Take in what landed, compute what it touches, audit it, publish it and write the report."""
     from warehouse.lake import open_lake
 
     days = tuple(None if day is None else day.date().isoformat() for day in (first, last))
@@ -52,9 +52,17 @@ def run(
         with steps() as progress:
             report = _one_table(lake, only, days, progress) if only else _whole(lake, days, progress, force=force)
         show_outcome(lake, report)
+        show_findings(report)
         show_comparison(config.published_path)
         finish(lake, report, record=record)
-    ctx.exit(EXIT_QUARANTINED if report.ingest.count("quarantined") else 0)
+    ctx.exit(exit_code(report))
+
+
+def exit_code(report: RunReport) -> int:
+    """Return the exit code of a run: not published, something refused, or all well."""
+    if report.blocking:
+        return EXIT_FAILED
+    return EXIT_QUARANTINED if report.ingest.count("quarantined") else 0
 
 
 def _whole(lake: Lake, days: tuple[str | None, ...], progress: Steps, *, force: bool) -> RunReport:
@@ -64,6 +72,7 @@ def _whole(lake: Lake, days: tuple[str | None, ...], progress: Steps, *, force: 
 
 
 def _one_table(lake: Lake, name: str, days: tuple[str | None, ...], progress: Steps) -> RunReport:
+    from warehouse.audits import open_findings
     from warehouse.engine import partitions_of, run_table
     from warehouse.publish import publish
 
@@ -73,7 +82,9 @@ def _one_table(lake: Lake, name: str, days: tuple[str | None, ...], progress: St
         msg = f"--only: {error}"
         raise CliError(msg, EXIT_USAGE) from error
     report = run_table(lake, name, wanted, progress=progress)
-    report.published = publish(lake)
+    report.findings = open_findings(lake)
+    report.blocking = open_findings(lake, blocking_only=True)
+    report.published = None if report.blocking else publish(lake)
     return report
 
 
@@ -99,6 +110,22 @@ def show_outcome(lake: Lake, report: RunReport) -> None:
         [(name, len(counts), f"{sum(counts):,}") for name, counts in tables.items()],
         right="lrr",
     )
+
+
+def show_findings(report: RunReport) -> None:
+    """Print what the audits have open, and whether it forbids to publish.
+
+    Args:
+        report: what the run did.
+    """
+    if report.findings:
+        checks = Counter(finding.check_id for finding in report.findings)
+        counted = ", ".join(f"{check} {count}" for check, count in sorted(checks.items()))
+        say(f"Audit: {len(report.findings)} open findings ({counted}): wattledger audit")
+    for finding in report.blocking[:SHOWN_FILES]:
+        say(f"CRITICAL {finding.check_id}: {finding.entity}: {finding.observed}, expected {finding.expected}")
+    if report.blocking:
+        say("NOT PUBLISHED: what was published before stays. Compute again: wattledger run --force")
 
 
 def _show_refused(lake: Lake, report: RunReport) -> None:
@@ -131,7 +158,7 @@ def finish(lake: Lake, report: RunReport, *, record: bool | None) -> None:
     html = write(lake.config)
     say()
     say(f"Report:    {html}")
-    say(f"Published: {report.published}")
+    say(f"Published: {report.published or 'not now, because of critical findings'}")
     home = recording.dagster_home(lake.config.home)
     if not (home.is_dir() if record is None else record):
         return

@@ -221,3 +221,28 @@ def test_an_installation_without_dagster_settings_says_so(tmp_path: Path, monkey
     monkeypatch.setattr(recording, "PLACES", (tmp_path / "a" / "dagster.yaml", tmp_path / "b" / "dagster.yaml"))
     with pytest.raises(FileNotFoundError, match="install wattledger again"):
         recording.prepare_dagster_home(tmp_path)
+
+
+def test_a_critical_finding_keeps_what_was_published_and_says_so(changed: Config, wattledger: Run) -> None:
+    published = changed.published_path / "organisation.duckdb"
+    before = published.read_bytes()
+    with open_lake(changed) as lake:
+        lake.connection.execute(
+            "INSERT INTO lake.audit.finding VALUES "
+            "('conservation', 'critical', '2024-01-01 00:00 a/gpu-0/board', '1 J', '2 J', 'open', now(), now())"
+        )
+    output = wattledger("run", "--no-record", code=1).output
+    assert "CRITICAL conservation: 2024-01-01 00:00 a/gpu-0/board: 1 J, expected 2 J" in output
+    assert "NOT PUBLISHED" in output
+    assert published.read_bytes() == before
+
+
+def test_open_findings_that_only_warn_do_not_hold_publication(changed: Config, wattledger: Run) -> None:
+    with open_lake(changed) as lake:
+        lake.connection.execute(
+            "INSERT INTO lake.audit.finding VALUES "
+            "('coverage', 'major', '2024-01-01 a', '0.5', '0.95', 'open', now(), now())"
+        )
+    output = wattledger("run", "--no-record").output
+    assert "coverage 1" in output
+    assert "NOT PUBLISHED" not in output
