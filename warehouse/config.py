@@ -137,7 +137,6 @@ class Ingest(_Section):
         max_rows: most rows of one file.
         future_tolerance_s: how far a stamp may lie in the future [s].
         max_rejected_fraction: a file of which more rows than this are refused is refused as a whole.
-        keep_landing_days: how long taken-in files stay in the archive [days]; unset keeps them for ever.
     """
 
     max_file_mb: Annotated[int, Field(ge=1)] = 256

@@ -1,4 +1,4 @@
-"""Taking landed files into the lake: one file, one transaction, the same file twice without effect.
+"""Taking landed files into the lake: a file in one transaction, the same file twice without effect.
 
 What belongs here: the way of one file from landing to archive or quarantine. What must not be here: which rows are
 acceptable (``rowrules``), which of two conflicting rows stays (``merge``), which days are touched (``touched``).
@@ -21,20 +21,21 @@ import duckdb
 
 from collectors import contract
 from collectors.reader import FileReason, LandedFile, ReadLimits, UnreadableFile, landed_name_problem, read_landed
-from warehouse import files, journal, merge
+from warehouse import files, journal, merge, staging
 from warehouse.lake import Lake
 from warehouse.reasons import FILE_REASONS
 from warehouse.rejected import REJECTED_FOLDER, ingest_rejected
-from warehouse.rowrules import rule_expressions
-from warehouse.touched import touched_days
+from warehouse.touched import note_days, refused_days, touched_days
 
-MS_PER_S = 1000
 BYTES_PER_MB = 1_000_000
 EMPTY_FOLDER_S = 7200.0
 
 Progress = Callable[[int, int, str], None]
 
-_IN_LEDGER = "SELECT count(*) FROM lake.raw.ingest_file WHERE file_sha256 = $sha256"
+# Small files of a day that go in together: few enough that a crash costs little to repeat.
+BATCH_FILES = 64
+BATCH_BYTES = 16_000_000
+_IN_LEDGER = "SELECT file_sha256 FROM lake.raw.ingest_file WHERE list_contains($hashes, file_sha256)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,20 @@ class FileOutcome:
     rows_total: int = 0
     rows_rejected: int = 0
     days: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A file that was read and may go in."""
+
+    path: Path
+    relative: str
+    landed: LandedFile
+
+    @property
+    def kept_as(self) -> str:
+        """Hash under which the quarantine folder keeps the file, if it lies there."""
+        return self.path.name.partition(".")[0]
 
 
 @dataclass(slots=True)
@@ -99,7 +114,7 @@ def landed_files(landing: Path) -> Iterator[Path]:
 
 
 def ingest_landing(lake: Lake, *, progress: Progress | None = None, only: list[Path] | None = None) -> IngestReport:
-    """Take in every landed file.
+    """Take in every landed file. Neighbouring small files of a table and day share a transaction.
 
     Args:
         lake: an open, writable lake.
@@ -112,18 +127,37 @@ def ingest_landing(lake: Lake, *, progress: Progress | None = None, only: list[P
     landing = lake.config.landing_path
     report = IngestReport()
     paths = list(landed_files(landing)) if only is None else only
-    for number, path in enumerate(paths):
+    done = 0
+    for batch in _batches(paths):
         if progress:
-            progress(number, len(paths), path.name)
-        outcome = ingest_file(lake, path)
-        if outcome:
-            report.outcomes.append(outcome)
+            progress(done, len(paths), batch[0].name)
+        report.outcomes += _take(lake, batch, release=False)
+        done += len(batch)
     if progress:
         progress(len(paths), len(paths), "")
     if only is None:
         ingest_rejected(lake, landing)
         _remove_empty_folders(landing)
     return report
+
+
+def _batches(paths: list[Path]) -> Iterator[list[Path]]:
+    """Yield neighbouring files of the same day folder together, as long as they are few and small."""
+    batch: list[Path] = []
+    size = 0
+    for path in paths:
+        try:
+            own = path.lstat().st_size
+        except FileNotFoundError:  # another process was faster
+            continue
+        same_day = batch and path.parents[1:2] == batch[0].parents[1:2]
+        if batch and (not same_day or len(batch) >= BATCH_FILES or size + own > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += own
+    if batch:
+        yield batch
 
 
 def ingest_file(lake: Lake, path: Path, *, release: bool = False) -> FileOutcome | None:
@@ -137,29 +171,62 @@ def ingest_file(lake: Lake, path: Path, *, release: bool = False) -> FileOutcome
     Returns:
         What became of the file, or ``None`` when it is gone (another process took it in).
     """
-    relative = _relative(lake, path)
-    sha256 = hashlib.sha256(b"unreadable:" + os.fsencode(relative)).hexdigest()  # stands in until the bytes are read
+    return next(iter(_take(lake, [path], release=release)), None)
+
+
+def _take(lake: Lake, paths: list[Path], *, release: bool) -> list[FileOutcome]:
+    """Take in some files: those that may go in share one transaction, each other is dealt with by itself."""
+    hashes = {path: _hash(lake, path) for path in paths}
+    known = {} if release else _known(lake, [sha256 for sha256 in hashes.values() if sha256])
+    outcomes: dict[Path, FileOutcome | None] = {}
+    admitted: dict[str, list[Admitted]] = {}
+    for path, sha256 in hashes.items():
+        admission = _admit(lake, path, sha256, known, release=release) if sha256 else None
+        if not isinstance(admission, Admitted):
+            outcomes[path] = admission
+        elif any(admission.landed.sha256 == other.landed.sha256 for other in admitted.get(admission.landed.table, ())):
+            files.move(path, _archived(lake, admission.relative, admission.landed.sha256))
+            outcomes[path] = FileOutcome(admission.relative, "known")
+        else:
+            admitted.setdefault(admission.landed.table, []).append(admission)
+    for group in admitted.values():
+        outcomes |= _load(lake, group, again=release)
+    return [outcome for path in paths if (outcome := outcomes.get(path))]
+
+
+def _hash(lake: Lake, path: Path) -> str | None:
+    """Return the hash of a file's bytes, or a stand-in if they cannot be read; ``None`` if the file is gone."""
     try:
-        sha256 = files.sha256_of(path)
-        known = None if release else _known(lake, sha256)
-        if known == "loaded":
+        return files.sha256_of(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return hashlib.sha256(b"unreadable:" + os.fsencode(_relative(lake, path))).hexdigest()
+
+
+def _admit(
+    lake: Lake, path: Path, sha256: str, known: dict[str, str], *, release: bool
+) -> Admitted | FileOutcome | None:
+    """Read a file that may go in; otherwise deal with it and tell what became of it."""
+    relative = _relative(lake, path)
+    try:
+        if known.get(sha256) == "loaded":
             files.move(path, _archived(lake, relative, sha256))
             return FileOutcome(relative, "known")
-        if known == "quarantined":
+        if known.get(sha256) == "quarantined":
             journal.write_down(lake, sha256)
             _move_to_quarantine(lake, path, relative, sha256)
             return FileOutcome(relative, "quarantined", *_why_quarantined(lake, sha256))
         problem = None if release else landed_name_problem(relative)
         if problem:
             return _refuse(lake, path, relative, sha256, "unsafe_name", problem)
-        landed = _read(lake, path, relative)
+        return Admitted(path, relative, _read(lake, path, relative))
     except FileNotFoundError:
         return None
     except UnreadableFile as error:
         return _refuse(lake, path, relative, sha256, str(error.reason), error.detail)
     except OSError as error:
         return _refuse(lake, path, relative, sha256, "unreadable", error.strerror or str(error))
-    return _load(lake, path, relative, landed, again=release)
 
 
 def _relative(lake: Lake, path: Path) -> str:
@@ -185,15 +252,15 @@ def _read(lake: Lake, path: Path, relative: str) -> LandedFile:
     return landed
 
 
-def _known(lake: Lake, sha256: str) -> str | None:
-    states = lake.rows(
-        "SELECT 'loaded' FROM raw.ingest_file WHERE file_sha256 = $sha256 "
-        "UNION ALL SELECT state FROM raw.quarantine_file WHERE file_sha256 = $sha256",
-        {"sha256": sha256},
+def _known(lake: Lake, hashes: list[str]) -> dict[str, str]:
+    """Return which of some contents were met before: loaded, or quarantined and not released."""
+    found = lake.rows(
+        "SELECT file_sha256, 'loaded' FROM raw.ingest_file WHERE list_contains($hashes, file_sha256) UNION ALL "
+        "SELECT file_sha256, 'quarantined' FROM raw.quarantine_file "
+        "WHERE list_contains($hashes, file_sha256) AND state IN ('open', 'discarded') ORDER BY 2 DESC",
+        {"hashes": hashes},
     )
-    if ("loaded",) in states:
-        return "loaded"
-    return "quarantined" if ("open",) in states or ("discarded",) in states else None
+    return dict(found)  # what is in both is loaded
 
 
 def _why_quarantined(lake: Lake, sha256: str) -> tuple[str, str]:
@@ -231,7 +298,7 @@ def _refuse(lake: Lake, path: Path, relative: str, sha256: str, reason: str, det
 
     def work(connection: duckdb.DuckDBPyConnection) -> bool:
         # What was taken in is never refused afterwards, by no other process and by no stricter rule.
-        if connection.execute(_IN_LEDGER, {"sha256": sha256}).fetchall()[0][0]:
+        if connection.execute(_IN_LEDGER, {"hashes": [sha256]}).fetchall():
             return False
         seen = connection.execute(
             "SELECT min(first_seen) FROM lake.raw.quarantine_file WHERE file_sha256 = $sha256", {"sha256": sha256}
@@ -252,135 +319,67 @@ def _refuse(lake: Lake, path: Path, relative: str, sha256: str, reason: str, det
     return FileOutcome(relative, "quarantined", reason, detail)
 
 
-def _load(lake: Lake, path: Path, relative: str, landed: LandedFile, *, again: bool) -> FileOutcome | None:
-    connection = lake.connection
-    table = contract.TABLES[landed.table]
-    _stage_rows(lake, landed, table)
-    rejected = lake.rows("SELECT reason, detail FROM bad ORDER BY row_number LIMIT 1")
-    rejected_n = lake.value("SELECT count(*) FROM bad")
-    total = landed.rows.num_rows
-    if total and rejected_n > lake.config.ingest.max_rejected_fraction * total:
-        reason, detail = rejected[0]
-        _drop_staged(connection)
-        text = f"{rejected_n} of {total} rows are refused; the first for {reason}: {detail}"
-        return _refuse(lake, path, relative, landed.sha256, "rows_refused", text)
-
-    def work(inside: duckdb.DuckDBPyConnection) -> tuple[str, ...] | None:
+def _load(lake: Lake, group: list[Admitted], *, again: bool) -> dict[Path, FileOutcome | None]:
+    """Load files of one table in one transaction; a file of which most rows are refused is refused as a whole."""
+    table = contract.TABLES[group[0].landed.table]
+    rejected = staging.stage(lake, [one.landed for one in group], table)
+    outcomes: dict[Path, FileOutcome | None] = {}
+    wanted = []
+    for one in group:
+        refusal = staging.why_refused(lake, one.landed, rejected.get(one.landed.sha256, 0))
+        if refusal:
+            staging.leave_out(lake.connection, [one.landed.sha256])
+            outcomes[one.path] = _refuse(lake, one.path, one.relative, one.landed.sha256, "rows_refused", refusal)
+        else:
+            wanted.append(one)
+    loaded, days = _commit(lake, wanted, table, rejected, again=again)
+    staging.drop(lake.connection)
+    for one in wanted:
+        sha256 = one.landed.sha256
         if again:
-            _forget(inside, landed.sha256, table.name)
-        if inside.execute(_IN_LEDGER, {"sha256": landed.sha256}).fetchall()[0][0]:
-            return None
+            journal.write_down(lake, sha256, one.kept_as)
+        files.move(one.path, _archived(lake, one.relative, sha256))
+        outcomes[one.path] = (
+            FileOutcome(
+                one.relative,
+                "loaded",
+                rows_total=one.landed.rows.num_rows,
+                rows_rejected=rejected.get(sha256, 0),
+                days=tuple(days),
+            )
+            if sha256 in loaded
+            else FileOutcome(one.relative, "known")
+        )
+    return outcomes
+
+
+def _commit(
+    lake: Lake, wanted: list[Admitted], table: contract.LandingTable, rejected: dict[str, int], *, again: bool
+) -> tuple[set[str], list[str]]:
+    """Commit the staged rows; return the contents that went in now and the days that they touch."""
+    hashes = [one.landed.sha256 for one in wanted]
+
+    def work(inside: duckdb.DuckDBPyConnection) -> tuple[set[str], list[str]]:
+        days = set(refused_days(inside, hashes)) if again else set()
+        for sha256 in hashes if again else ():
+            staging.forget(inside, sha256, table.name)
+        before = {sha256 for (sha256,) in inside.execute(_IN_LEDGER, {"hashes": hashes}).fetchall()}
+        fresh = [one for one in wanted if one.landed.sha256 not in before]
+        if not fresh:
+            return set(), []
+        staging.leave_out(inside, sorted(before))
         merge.merge(inside, table)
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")
-        _write_ledger(inside, landed, relative, rejected_n)
-        if again:
-            _note_released(inside, landed.sha256, path.name.partition(".")[0])
-        days = touched_days(inside, table.name, lake.config.accounting)
-        inside.executemany(
-            "INSERT INTO lake.audit.pending VALUES (?, ?, now())", [(day, landed.sha256) for day in days]
-        ) if days else None
-        return tuple(days)
+        staging.write_ledger(inside, [(one.landed, one.relative, rejected) for one in fresh])
+        for one in fresh if again else ():
+            staging.note_released(inside, one.landed.sha256, one.kept_as)
+        days.update(touched_days(inside, table.name, lake.config.accounting))
+        if any(sha256 in rejected for sha256 in hashes):
+            days.update(refused_days(inside, hashes))
+        note_days(inside, sorted(days), fresh[0].landed.sha256)
+        return {one.landed.sha256 for one in fresh}, sorted(days)
 
-    days = lake.transaction(work)
-    _drop_staged(connection)
-    if again:
-        journal.write_down(lake, landed.sha256, path.name.partition(".")[0])
-    files.move(path, _archived(lake, relative, landed.sha256))
-    if days is None:
-        return FileOutcome(relative, "known")
-    return FileOutcome(relative, "loaded", rows_total=total, rows_rejected=rejected_n, days=days)
-
-
-def _stage_rows(lake: Lake, landed: LandedFile, table: contract.LandingTable) -> None:
-    reason, detail = rule_expressions(table)
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    fields = ", ".join(f'"{column.name}" := "{column.name}"' for column in table.columns)
-    connection = lake.connection
-    connection.register("landed_rows", landed.rows)
-    try:
-        connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE judged AS
-            SELECT *, row_number() OVER () - 1 AS row_number, {reason} AS reason,
-                CASE WHEN reason IS NOT NULL THEN {detail} END AS detail
-            FROM landed_rows
-            """,
-            {"latest_ms": int(time.time() * MS_PER_S + lake.config.ingest.future_tolerance_s * MS_PER_S)},
-        )
-    finally:
-        connection.unregister("landed_rows")
-    origin = {"sha256": landed.sha256, "written_ms": landed.written_ms}
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE good AS
-        SELECT {columns}, CAST(make_timestamp("{table.time_column}" * 1000) AS DATE) AS day, $sha256 AS file_sha256,
-            row_number, CAST($written_ms AS BIGINT) AS written_ms
-        FROM judged WHERE reason IS NULL
-        """,
-        origin,
-    )
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE bad AS
-        SELECT $sha256 AS file_sha256, row_number, '{table.name}' AS table_name,
-            CAST($written_ms AS BIGINT) AS written_ms,
-            "{table.time_column}" AS time_ms, reason, coalesce(detail, reason) AS detail,
-            CAST(to_json(struct_pack({fields})) AS VARCHAR) AS row_json, 'open' AS state, CAST(NULL AS VARCHAR) AS note
-        FROM judged WHERE reason IS NOT NULL
-        """,
-        origin,
-    )
-    connection.execute("DROP TABLE judged")
-
-
-def _drop_staged(connection: duckdb.DuckDBPyConnection) -> None:
-    for name in ("good", "bad", "twice", "contested"):
-        connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
-
-
-def _forget(inside: duckdb.DuckDBPyConnection, sha256: str, table_name: str) -> None:
-    """Take out what an earlier pass over the same file left, so that it is judged by the rules of today."""
-    for sql in (
-        "DELETE FROM lake.raw.ingest_file WHERE file_sha256 = $sha256",
-        "DELETE FROM lake.raw.quarantine_row WHERE file_sha256 = $sha256 AND state = 'open'",
-        f"DELETE FROM lake.raw.{table_name} WHERE file_sha256 = $sha256",
-    ):
-        inside.execute(sql, {"sha256": sha256})
-
-
-def _write_ledger(inside: duckdb.DuckDBPyConnection, landed: LandedFile, relative: str, rejected: int) -> None:
-    meta = landed.metadata
-    first_ms, last_ms = (
-        (int(meta[contract.META_FIRST_MS]), int(meta[contract.META_LAST_MS])) if landed.rows.num_rows else (None, None)
-    )
-    inside.execute(
-        "INSERT INTO lake.raw.ingest_file VALUES ($sha256, $path, $table_name, $version, $collector, $host, $boot, "
-        "$sequence, $written, $size, $rows, $rejected, $first, $last, now())",
-        {
-            "sha256": landed.sha256,
-            "path": relative,
-            "table_name": landed.table,
-            "version": landed.version,
-            "collector": meta[contract.META_COLLECTOR],
-            "host": meta[contract.META_HOST],
-            "boot": meta[contract.META_BOOT],
-            "sequence": landed.sequence,
-            "written": landed.written_ms,
-            "size": landed.size_bytes,
-            "rows": landed.rows.num_rows,
-            "rejected": rejected,
-            "first": first_ms,
-            "last": last_ms,
-        },
-    )
-
-
-def _note_released(inside: duckdb.DuckDBPyConnection, sha256: str, kept_as: str) -> None:
-    inside.execute(
-        "UPDATE lake.raw.quarantine_file SET state = 'released', decided_at = now() "
-        "WHERE file_sha256 IN ($sha256, $kept_as)",
-        {"sha256": sha256, "kept_as": kept_as},
-    )
+    return lake.transaction(work) if wanted else (set(), [])
 
 
 def _remove_empty_folders(landing: Path) -> None:

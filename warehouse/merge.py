@@ -56,21 +56,13 @@ def merge(connection: duckdb.DuckDBPyConnection, table: LandingTable) -> None:
 
 
 def _find_twice(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> bool:
-    """Make the temporary table ``twice`` of the keys that several rows state; tell whether there is any."""
+    """Make the temporary table ``twice`` of the keys that several rows state; tell whether there is any.
+
+    A key with rows in quarantine has one in the raw table as well: the one that they conflict with.
+    """
     raw = f"lake.raw.{table.name}"
     keys = ", ".join(f'"{name}"' for name in table.key)
     both = " AND ".join(f'g."{name}" IS NOT DISTINCT FROM r."{name}"' for name in table.key)
-    quarantined = connection.execute(
-        "SELECT count(*) FROM lake.raw.quarantine_row WHERE table_name = $table AND reason = 'conflict'",
-        {"table": table.name},
-    ).fetchall()[0][0]
-    known_conflict = f"""
-        UNION
-        SELECT {keys} FROM good WHERE {_key_of_columns(table)} IN (
-            SELECT {_key_of_json(table)} FROM lake.raw.quarantine_row
-            WHERE table_name = '{table.name}' AND reason = 'conflict'
-        )
-    """
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE twice AS
@@ -79,7 +71,6 @@ def _find_twice(connection: duckdb.DuckDBPyConnection, table: LandingTable, days
         SELECT {", ".join(f'g."{name}"' for name in table.key)}
         FROM good AS g JOIN {raw} AS r ON {both}
         WHERE r.day IN ({days})
-        {known_conflict if quarantined else ""}
         """
     )
     return bool(connection.execute("SELECT count(*) FROM twice").fetchall()[0][0])

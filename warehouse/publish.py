@@ -17,6 +17,8 @@ from warehouse.registry import ALL_TABLES, SCHEMAS, Table
 
 ORGANISATION = "organisation.duckdb"
 LOCK_TIMEOUT_S = 600.0
+SNAPSHOTS_LOOKED_AT = 50
+DAY_LENGTH = len("2025-03-01")
 # Storage that every DuckDB since 1.2 reads, so that the tools of the audience need not be the newest.
 STORAGE_VERSION = "v1.2.0"
 
@@ -101,6 +103,18 @@ def is_current(lake: Lake) -> bool:
     return bool(published_snapshot(lake.config.published_path) == newest)
 
 
+def settled_snapshot(lake: Lake) -> int:
+    """Return the newest snapshot in which months agree with their days; the newest of all if none of late does."""
+    sql = f"SELECT snapshot_id FROM lake.snapshots() ORDER BY 1 DESC LIMIT {SNAPSHOTS_LOOKED_AT}"
+    recent = [int(snapshot) for (snapshot,) in lake.rows(sql)]
+    shown = published_snapshot(lake.config.published_path) or 0
+    for snapshot in (entry for entry in recent if entry > shown):
+        pending = f"lake.audit.pending AT (VERSION => {snapshot})"
+        if not lake.value(f"SELECT count(*) FROM {pending} WHERE length(partition_key) < {DAY_LENGTH}"):
+            return snapshot
+    return recent[0]
+
+
 def _publish(lake: Lake, target: Path) -> Path:
     building = target.with_name(f".{ORGANISATION}.{os.getpid()}.building")
     _remove(building)
@@ -120,7 +134,7 @@ def _build(lake: Lake, building: Path) -> None:
     connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         # Copying through one snapshot: all tables show the same moment of the lake.
-        snapshot = lake.value("SELECT max(snapshot_id) FROM lake.snapshots()")
+        snapshot = settled_snapshot(lake)
         for schema in SCHEMAS:
             connection.execute(f"CREATE SCHEMA published.{schema}")
         for entry in published_tables():

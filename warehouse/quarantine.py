@@ -16,6 +16,7 @@ import pyarrow as pa
 from warehouse import journal
 from warehouse.ingest import FileOutcome, ingest_file
 from warehouse.lake import Lake
+from warehouse.touched import note_days, refused_days
 
 
 class QuarantineError(ValueError):
@@ -183,6 +184,7 @@ def discard(lake: Lake, prefix: str, note: str) -> str:
             "WHERE file_sha256 = $sha256 AND state = 'open'",
             values,
         )
+        note_days(connection, refused_days(connection, [sha256]), f"discarded {sha256}")
 
     lake.transaction(work)
     facts = {"state": "discarded", "note": note.strip(), "decided_at": datetime.now(UTC).isoformat()}

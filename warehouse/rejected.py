@@ -14,6 +14,7 @@ import duckdb
 from warehouse import files
 from warehouse.lake import Lake
 from warehouse.reasons import ROW_REASONS
+from warehouse.touched import note_days, refused_days
 
 REJECTED_FOLDER = "_rejected"
 MAX_BYTES = 256_000_000
@@ -73,6 +74,7 @@ def _one(lake: Lake, path: Path, sha256: str) -> int:
         connection.executemany(
             "INSERT INTO lake.raw.quarantine_row VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', NULL, now())", rows
         )
+        note_days(connection, refused_days(connection, [sha256]), sha256)
         return len(rows)
 
     return lake.transaction(work)

@@ -62,3 +62,21 @@ def touched_days(connection: duckdb.DuckDBPyConnection, table_name: str, rules: 
     """
     rule = _RULES.get(table_name)
     return sorted(rule(connection, rules)) if rule else []
+
+
+def refused_days(connection: duckdb.DuckDBPyConnection, hashes: list[str]) -> list[str]:
+    """Return the computed days (ISO 8601) into which refused rows of files fall: the data quality of a day counts them.
+
+    Args:
+        connection: a connection in a transaction.
+        hashes: content hashes of the files. A day that is not computed yet counts their rows once it is.
+    """
+    days = connection.execute(sql_text("ingest", "touched_by_refused"), {"hashes": hashes}).fetchall()
+    return sorted(day for (day,) in days)
+
+
+def note_days(connection: duckdb.DuckDBPyConnection, days: list[str], cause: str) -> None:
+    """Note days as to do, in the caller's transaction."""
+    if days:
+        values = {"days": days, "cause": cause}
+        connection.execute("INSERT INTO lake.audit.pending SELECT unnest($days), $cause, now()", values)

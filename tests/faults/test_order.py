@@ -41,7 +41,7 @@ def _file_by_file(folder: Path, world: World, order_seed: int) -> dict[str, str]
         return all_hashes(lake)
 
 
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21])
 def test_any_order_gives_the_same_tables(tmp_path: Path, seed: int) -> None:
     world = World.small(seed)
     expected = _in_one_go(tmp_path / "one", world)

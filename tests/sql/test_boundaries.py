@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.sql.test_energy_oracle import BASE_MS, load
+from tests.sql.test_energy_oracle import BASE_MS, DAY, RUN, load, put
 from warehouse.config import Config, Landing, Organisation
 from warehouse.lake import Lake, open_lake
+from warehouse.reference import sync_reference
+from warehouse.transform import fill
 
 SECONDS = 60
 
@@ -100,3 +102,25 @@ def test_a_switch_stands_beside_the_node(lake: Lake) -> None:
 def test_a_facility_meter_is_no_it_equipment(lake: Lake) -> None:
     meter = readings("hall", "facility", 5000, point="meter", source="meter")
     assert counted(lake, node(1000), meter) == {("node", "ac"): pytest.approx(60_000)}
+
+
+def embodied(lake: Lake, *events: dict[str, Any]) -> dict[str, str | None]:
+    """Factor by component of a GPU after some asset events."""
+    put(lake, "asset_event", [{"asset_id": "x", "kind": "accelerator", "quantity": 1, **event} for event in events])
+    sync_reference(lake)
+    samples = readings("gpu-0", "gpu", 400)
+    load(lake, {"samples": samples, "jobs": []})
+    lake.transaction(lambda connection: fill(connection, lake.config, RUN, "core.emission", DAY))
+    put(lake, "asset_event", [])
+    return dict(
+        lake.rows("select component, any_value(factor_id) from core.emission where component = 'chip' group by all")
+    )
+
+
+def test_an_asset_names_the_chip_and_a_retired_one_does_not(lake: Lake) -> None:
+    model = {"hardware_model": "NVIDIA H100 80GB HBM3"}
+    bought = {**model, "ts_ms": BASE_MS - 9000, "event": "in_service", "host": "a", "device": "gpu-0"}
+    retired = {**model, "ts_ms": BASE_MS - 8000, "event": "retired"}
+    assert "generic" in (embodied(lake)["chip"] or "")
+    assert "h100" in (embodied(lake, bought)["chip"] or "")
+    assert "generic" in (embodied(lake, bought, retired)["chip"] or ""), "an event without a host ends the asset too"

@@ -33,10 +33,10 @@ def run_engine(home: Path) -> None:
 
 def run_command(home: Path) -> None:
     """Run the command line once."""
-    from pipelines.cli.app import main
+    from pipelines.cli import cli
 
     try:
-        main(["run", "--config", str(home / CONFIG_NAME)])
+        cli(["run", "--config", str(home / CONFIG_NAME)])
     except SystemExit as end:
         if end.code not in (0, 3, None):
             raise
@@ -89,6 +89,8 @@ def main() -> None:
     home, kills, seed, longest_s, command = sys.argv[1:]
     place, chance = Path(home), random.Random(int(seed))
     work = run_command if command == "command" else run_engine
+    if command == "command":
+        import pipelines.cli.run  # noqa: F401 - as above
     log = place / "runs.log"
     part = len(list((place / "waiting").rglob("*.parquet"))) // PARTS + 1
     killed = finished = turns = 0

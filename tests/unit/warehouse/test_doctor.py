@@ -16,16 +16,18 @@ from tests.support.worlds import World, all_hashes, differing, make_home
 from warehouse import doctor, quarantine
 from warehouse.config import Config
 from warehouse.doctor import Finding, examine, repair
-from warehouse.engine import run_all
+from warehouse.engine import pending, run_all
 from warehouse.lake import LakeError, open_lake
 from warehouse.repair import stale_temporaries
+
+MIDNIGHT_MS = 1_741_046_400_000
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """An installation that ran over a world with refused rows, a refused, a released and a discarded file."""
     config = make_home(tmp_path_factory.mktemp("filled") / "home", ingest={"max_rows": 500})
-    World.small(51).land(config)
+    World.small(51, gpus=1, jobs=1, hours=1.0, start_ms=MIDNIGHT_MS - 1_800_000).land(config)
     put(config.landing_path, landed_name("power_sample", T, "empty"), b"")
     put(config.landing_path, landed_name("power_sample", T, "page"), b"<html>")
     many = [sample(T + number, host="host-7") for number in range(501)]
@@ -36,6 +38,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Config:
         quarantine.discard(lake, page, "an error page of the proxy")
         conflict = lake.value("select file_sha256 from raw.quarantine_row where reason = 'conflict' order by 1")
         quarantine.discard(lake, conflict, "known")
+        assert pending(lake) != []
     config = make_home(config.home, fresh=True)
     with open_lake(config) as lake:
         assert [outcome.status for outcome in quarantine.retry(lake)] == ["quarantined", "loaded"]
@@ -208,7 +211,8 @@ def test_what_waits_is_found(home: Config) -> None:
 def test_a_table_of_another_shape_is_found_and_built_anew(home: Config) -> None:
     before = _hashes(home)
     with open_lake(home) as lake:
-        lake.transaction(lambda connection: connection.execute("alter table lake.core.job add column extra integer"))
+        change = "alter table lake.core.job add column extra integer"
+        lake.transaction(lambda connection: connection.execute(change))
     entry = next(entry for entry in examine(home) if entry.what == "lake")
     assert (entry.level, "core.job" in entry.detail, "extra" in entry.detail) == ("error", True, True)
     repair(home)

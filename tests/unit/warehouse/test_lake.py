@@ -40,7 +40,8 @@ def test_opening_again_changes_nothing(config: Config) -> None:
 
 def test_an_installation_may_be_moved(config: Config, tmp_path: Path) -> None:
     with open_lake(config) as lake:
-        sql = "insert into lake.audit.finding select 'c', 'minor', i::varchar, '', '', 'open', now(), now() from range(5000) r(i)"
+        rows = "select 'c', 'minor', i::varchar, '', '', 'open', now(), now() from range(5000) as numbers (i)"
+        sql = f"insert into lake.audit.finding {rows}"
         lake.transaction(lambda connection: connection.execute(sql) and None)
     shutil.move(config.home, tmp_path / "elsewhere")
     moved = make_home(tmp_path / "elsewhere", fresh=True)
@@ -124,7 +125,7 @@ def test_two_writers_both_commit(config: Config) -> None:
 
 
 def test_a_reader_cannot_write(config: Config) -> None:
-    with open_lake(config, read_only=True) as lake, pytest.raises(duckdb.Error, match="(?i)read-only"):
+    with open_lake(config, read_only=True) as lake, pytest.raises(duckdb.Error, match=r"(?i)read-only"):
         _note(lake, "x")
 
 

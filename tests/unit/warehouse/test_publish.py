@@ -39,7 +39,10 @@ def test_the_file_holds_the_rows_and_words_of_the_lake(filled: Lake) -> None:
         for entry in published_tables():
             rows = connection.execute(f"select * from {entry.qualified} order by all").fetchall()
             assert rows == filled.rows(f"select * from lake.{entry.qualified} order by all")
-        words = "select count(*) from duckdb_columns() where comment is null and table_name <> 'publication'"
+        words = (
+            "select count(*) from duckdb_columns() "
+            "where not internal and comment is null and table_name <> 'publication'"
+        )
         assert connection.execute(words).fetchall() == [(0,)]
         assert connection.execute("select count(*) > 0 from mart.footprint_daily").fetchall() == [(True,)]
 

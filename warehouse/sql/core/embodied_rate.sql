@@ -25,13 +25,19 @@ lead_device as (
     join leader using (host, rank)
     where seen.rank > 0
 ),
+-- What the events of an asset say of it last; an event need not repeat where the asset stands.
 asset as (
-    select event.asset_id, event.host, event.device, event.kind, hardware_name.hardware_key, event.quantity
+    select event.asset_id,
+        arg_max(event.host, (event.ts_ms, event.event)) filter (where event.host is not null) as host,
+        arg_max(event.device, (event.ts_ms, event.event)) filter (where event.device is not null) as device,
+        arg_max(event.kind, (event.ts_ms, event.event)) as kind,
+        arg_max(hardware_name.hardware_key, (event.ts_ms, event.event)) as hardware_key,
+        arg_max(event.quantity, (event.ts_ms, event.event)) as quantity
     from lake.raw.asset_event as event
     join hardware_name using (hardware_model)
-    where event.ts_ms < $day_end_ms and event.host is not null
-    qualify row_number() over (partition by event.asset_id order by event.ts_ms desc, event.event) = 1
-        and event.event <> 'retired'
+    where event.ts_ms < $day_end_ms
+    group by event.asset_id
+    having arg_max(event.event, (event.ts_ms, event.event)) <> 'retired'
 ),
 stated as (
     select host, arg_min(struct_pack(accelerator_key, accelerators_n, server_key, nameplate_kw), position) as hardware
