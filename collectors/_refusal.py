@@ -1,6 +1,6 @@
-"""Why a landed file is refused, and how much one may ask for.
+"""Why a row or a landed file is refused, and how much a file may ask for.
 
-What belongs here: the closed set of reasons, the error that carries one, and the limits. What must not be here: checks.
+What belongs here: the closed set of reasons, the errors, and the limits. What must not be here: checks.
 """
 
 from __future__ import annotations
@@ -72,3 +72,29 @@ class ReadLimits:
     pages: int = 20_000
     decoded_bytes: int = 1 << 30
     cell_bytes: int = 64 << 10
+
+
+class LandingError(ValueError):
+    """A row that breaks the contract.
+
+    Attributes:
+        table: landing table.
+        column: offending column, or ``None`` if the row as a whole is wrong.
+        row: index of the row in what was handed over, or ``None``.
+        value: offending value.
+        allowed: what the contract allows, in words.
+    """
+
+    def __init__(self, table: str, column: str | None, row: int | None, value: object, allowed: str) -> None:
+        """Say which value breaks which rule.
+
+        Args:
+            table: landing table.
+            column: offending column, or ``None``.
+            row: index of the row, or ``None``.
+            value: offending value.
+            allowed: what the contract allows, in words.
+        """
+        self.table, self.column, self.row, self.value, self.allowed = table, column, row, value, allowed
+        place = table + (f".{column}" if column else "") + (f", row {row}" if row is not None else "")
+        super().__init__(f"{place}: {value!r:.200} is not allowed; must be {allowed}")

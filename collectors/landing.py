@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._refusal import LandingError
 from .clock import SystemClock
 from .clock import boot_id as read_boot_id
 
@@ -46,32 +47,6 @@ _SEQUENCE = re.compile(r"-([0-9]{6,18})\.parquet$")
 _MS_PER_HOUR = 3_600_000
 _ATTEMPTS = 1_000
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
-
-
-class LandingError(ValueError):
-    """A row that breaks the contract.
-
-    Attributes:
-        table: landing table.
-        column: offending column, or ``None`` if the row as a whole is wrong.
-        row: index of the row in what was handed over, or ``None``.
-        value: offending value.
-        allowed: what the contract allows, in words.
-    """
-
-    def __init__(self, table: str, column: str | None, row: int | None, value: object, allowed: str) -> None:
-        """Say which value breaks which rule.
-
-        Args:
-            table: landing table.
-            column: offending column, or ``None``.
-            row: index of the row, or ``None``.
-            value: offending value.
-            allowed: what the contract allows, in words.
-        """
-        self.table, self.column, self.row, self.value, self.allowed = table, column, row, value, allowed
-        place = table + (f".{column}" if column else "") + (f", row {row}" if row is not None else "")
-        super().__init__(f"{place}: {value!r:.200} is not allowed; must be {allowed}")
 
 
 @dataclass(frozen=True, slots=True)

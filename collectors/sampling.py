@@ -15,7 +15,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .landing import LandingError, LandingWriter, host_hash
+from ._refusal import LandingError
+from .landing import LandingWriter, host_hash
 from .sources.common import Reading
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .landing import LandingError
+from ._refusal import LandingError
 
 if TYPE_CHECKING:
     from .contract import Column, LandingTable
