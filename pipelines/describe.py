@@ -27,11 +27,6 @@ def key_of(qualified: str) -> dg.AssetKey:
     return dg.AssetKey(qualified.split("."))
 
 
-def name_of(key: dg.AssetKey) -> str:
-    """Return the table of an asset key."""
-    return ".".join(key.path)
-
-
 def column_schema(entry: Table) -> dg.TableSchema:
     """Return the columns of a table with type, description, unit and whether a value may be missing."""
     return dg.TableSchema(
