@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -64,6 +64,7 @@ class LedgerState:
         blocked_days: open blocking findings of days, which hold months and publication back.
         blocked: all open blocking findings, which hold publication back.
         outdated: days computed by another configuration or program and not yet noted as to do.
+        unsettled: hours and jobs that were taken in and not yet worked out, for example after a crash.
         computed: digest of everything that was computed, or empty when nothing was.
         ledger: digest of everything else that is published (files, findings).
         published_computed: the first digest as the published file has it.
@@ -75,6 +76,7 @@ class LedgerState:
     blocked_days: int = 0
     blocked: int = 0
     outdated: int = 0
+    unsettled: int = 0
     computed: str = ""
     ledger: str = ""
     published_computed: str = ""
@@ -85,10 +87,10 @@ class LedgerState:
 def next_requests(state: LedgerState, now_s: float) -> list[Request]:
     """Return the runs to ask for: of one stage only, and a begun chain is ended before another begins.
 
-    In this order: recalculation after a change of configuration or program; months that a computed day asks for;
-    publication of what was computed; days that a landed file or a recalculation asks for; publication of ledgers. So a
-    stream of files cannot keep months and publication waiting, and nothing is published while a month lags behind its
-    days.
+    In this order: recalculation after a change of configuration or program; what was taken in and not worked out;
+    months that a computed day asks for; publication of what was computed; days that a landed file or a recalculation
+    asks for; publication of ledgers. So a stream of files cannot keep months and publication waiting, and nothing is
+    published while a month lags behind its days.
 
     Args:
         state: the ledger.
@@ -97,6 +99,8 @@ def next_requests(state: LedgerState, now_s: float) -> list[Request]:
     hour = int(now_s // RETRY_S)
     if state.outdated:
         return [Request(INGEST_JOB, _key("recalculate", [state.calc_run_id], hour))]
+    if state.unsettled:
+        return [Request(INGEST_JOB, _key("settle", [state.unsettled, state.ledger], hour))]
     months = _in(MONTHS.has_partition_key, (month_key(key) for key in state.pending if _MONTH.fullmatch(key)))
     if months and not state.blocked_days:
         ranges = month_ranges(key[:7] for key in months)
@@ -134,7 +138,7 @@ def _causes(state: LedgerState, shape: re.Pattern[str], first: str, last: str) -
     return [f"{key} {state.pending[key]}" for key in keys]
 
 
-def _key(stage: str, parts: list[str], hour: int) -> str:
+def _key(stage: str, parts: Sequence[object], hour: int) -> str:
     return f"{stage}-{_digest(parts)}-{hour}"
 
 
@@ -179,6 +183,7 @@ def read_state(lake: Lake) -> LedgerState:
         blocked_days=sum(finding.check_id in daily for finding in blocking),
         blocked=len(blocking),
         outdated=len(engine.outdated(lake, run)),
+        unsettled=engine.unsettled(lake),
         computed=computed,
         ledger=ledger,
         published_computed=shown[0],

@@ -63,6 +63,7 @@ def reads(qualified: str) -> tuple[str, ...]:
         seen.add(file)
         text = "\n".join(line.partition("--")[0] for line in sql_text(layer, file).splitlines())
         found |= set(_READ.findall(text)) & _NAMES
+        found |= {source for word, sources in _MADE_BY_PYTHON.items() if _word(word, text) for source in sources}
         todo += [("core", other) for other in _temporary_names() if other not in seen and _word(other, text)]
     return tuple(sorted(found - {qualified}))
 
@@ -122,7 +123,13 @@ def spec(
 
 
 # Tables of jobs have no partition in the lake; they are computed by day all the same.
-_BY_DAY = frozenset({"core.job", "core.job_phase", "mart.job"})
+_BY_DAY = frozenset({"core.job", "core.job_phase", "core.job_hold", "mart.job"})
+# Temporary tables that Python makes, and from what.
+_MADE_BY_PYTHON = {
+    "day_hold": ("core.job_hold",),
+    "touched_job": ("core.job",),
+    "made_segment": ("raw.sample_hour", "core.job_hold"),
+}
 
 
 def row_count(lake: Lake, qualified: str) -> int:

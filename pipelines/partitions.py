@@ -31,7 +31,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)
     BY_TIME = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
-HOURLY_TABLES = frozenset({"raw.power_sample"})
+HOURLY_TABLES = frozenset({"raw.sample_hour"})
+# The table that shows the landed files of another name.
+_SHOWN_AS = {"raw.power_sample": "raw.sample_hour"}
 _LANDED = re.compile(r"(?P<table>\w+)/date=(?P<day>\d{4}-\d{2}-\d{2})/hour=(?P<hour>\d{2})/[^/]+")
 
 
@@ -52,6 +54,7 @@ def landed_partition(path: str) -> tuple[str, str] | None:
     if match is None:
         return None
     table = f"raw.{match['table']}"
+    table = _SHOWN_AS.get(table, table)
     key = f"{match['day']}-{match['hour']}:00" if table in HOURLY_TABLES else match["day"]
     partitions = HOURS if table in HOURLY_TABLES else DAYS
     return (table, key) if partitions.has_partition_key(key) else None

@@ -18,9 +18,10 @@ from typing import Any
 
 import duckdb
 
+from warehouse.energy import day_bounds_ms
 from warehouse.lake import Lake
 from warehouse.sqlfiles import sql_names, sql_text
-from warehouse.transform import CONSERVATION_TOLERANCE, day_bounds_ms
+from warehouse.transform import CONSERVATION_TOLERANCE
 
 SEVERITIES = ("critical", "major", "minor")
 SCOPES = ("day", "month", "all")

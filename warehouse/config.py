@@ -65,7 +65,10 @@ class Accounting(_Section):
         absent_after_s: a longer silence is no gap in the readings but the absence of the device [s].
         max_power_w: largest plausible power by kind of device [W]; a counter that implies more was reset.
         jitter_s: allowance for late or early stamps in the plausibility bound [s].
-        idle: how idle energy is shown; a row of its own.
+        counter_range_mj: value at which the counters of an interface start again at zero [mJ], where it is known; a
+            fall of the counter is then taken as a wrap if the power that it implies is plausible.
+        idle: who bears idle energy: ``visible``, nobody (rows of its own); ``holder``, the job that reserves the device
+            without running on it; ``spread``, the jobs of the host in the hour, in proportion to their energy on it.
     """
 
     slot_minutes: int = 5
@@ -75,7 +78,8 @@ class Accounting(_Section):
     absent_after_s: Annotated[float, Field(gt=0, le=86400)] = 3600.0
     max_power_w: dict[str, Annotated[float, Field(gt=0)]] = {}
     jitter_s: Annotated[float, Field(ge=0, le=10)] = 1.0
-    idle: Literal["visible"] = "visible"
+    counter_range_mj: dict[str, Annotated[int, Field(gt=0, le=2**62)]] = {}
+    idle: Literal["visible", "holder", "spread"] = "visible"
 
     @field_validator("slot_minutes")
     @classmethod
@@ -178,6 +182,11 @@ class Config(_Section):
     def archive_path(self) -> Path:
         """Folder into which files move once they are taken in; the source of truth."""
         return self.home / "archive"
+
+    @property
+    def samples_path(self) -> Path:
+        """Folder of the hour files; they can be made again from the archive."""
+        return self.home / "samples"
 
     @property
     def quarantine_path(self) -> Path:

@@ -8,23 +8,21 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import duckdb
 
 from collectors.contract import TABLES
-from warehouse import files, transform
 from warehouse.config import Config
 from warehouse.ingest import landed_files
-from warehouse.lake import EXTENSIONS, Lake, LakeError, extension_path, open_lake
+from warehouse.lake import EXTENSIONS, Lake, LakeError, extension_path
 from warehouse.publish import ORGANISATION, published_snapshot
-from warehouse.registry import table
+from warehouse.recheck import recheck
 from warehouse.repair import (
+    REPAIR,
     Finding,
     archived_files,
     catalog_file,
@@ -35,6 +33,7 @@ from warehouse.repair import (
     repair,
     stale_temporaries,
 )
+from warehouse.samples import damaged_hours
 
 __all__ = ["Finding", "examine", "repair"]
 
@@ -44,7 +43,6 @@ WAITING_S = 3600.0
 AHEAD_S = 300.0
 # No installation can be older than the program; a clock before that was never set.
 EARLIEST_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
-REPAIR = "run `wattledger repair`"
 RUN = "run `wattledger run`"
 
 
@@ -53,7 +51,7 @@ def examine(config: Config, *, deep: bool = False) -> list[Finding]:
 
     Args:
         config: the configuration.
-        deep: also read every archived file again and compare its content hash, and compute one day again.
+        deep: also hash every kept file again, integrate one day by the rule in SQL and compute it again.
 
     Returns:
         One finding for everything that was looked at, also for what is in order.
@@ -68,11 +66,20 @@ def examine(config: Config, *, deep: bool = False) -> list[Finding]:
         return [*found, Finding("warning", "lake", f"there is none yet at {catalog}", RUN)]
     with Lake(config, read_only=True) as lake:
         found.append(Finding("ok", "lake", f"opens; snapshot {_newest(lake)}; its tables are those of the registry"))
-        for check in (_archive, _rows, _quarantine, _pending, _temporaries, _orphans, _published, _time_of_lake):
+        for check in (
+            _archive,
+            _rows,
+            _hour_files,
+            _quarantine,
+            _pending,
+            _temporaries,
+            _orphans,
+            _published,
+            _time_of_lake,
+        ):
             found += check(lake)
     if deep:
-        found += _hashes(config)
-        found += _one_day(config)
+        found += recheck(config)
     return found
 
 
@@ -182,13 +189,16 @@ def _archive(lake: Lake) -> Iterator[Finding]:
 
 def _rows(lake: Lake) -> Iterator[Finding]:
     """Compare the rows of each file with what the ledger says of it."""
-    raw = " UNION ALL ".join(f"SELECT file_sha256, count(*) AS n FROM raw.{name} GROUP BY 1" for name in TABLES)
+    counts = [
+        f"SELECT file_sha256, count(*) AS n FROM raw.{name} GROUP BY 1" for name in TABLES if name != "power_sample"
+    ]
+    raw = " UNION ALL ".join([*counts, "SELECT file_sha256, sum(rows_n) AS n FROM raw.sample_source GROUP BY 1"])
     wrong = lake.rows(
         f"""
         WITH standing AS (SELECT file_sha256, sum(n) AS n FROM ({raw}) GROUP BY 1),
         refused AS (
             SELECT file_sha256, count(*) FILTER (WHERE reason <> 'conflict') AS n,
-                count(*) FILTER (WHERE reason = 'conflict') AS conflicts
+                count(*) FILTER (WHERE reason = 'conflict' AND table_name <> 'power_sample') AS conflicts
             FROM raw.quarantine_row GROUP BY 1
         )
         SELECT coalesce(ledger.file_sha256, standing.file_sha256)
@@ -207,6 +217,15 @@ def _rows(lake: Lake) -> Iterator[Finding]:
         yield Finding("error", "rows", detail, advice)
     else:
         yield Finding("ok", "rows", "every row in the lake is accounted for by the ledger")
+
+
+def _hour_files(lake: Lake) -> Iterator[Finding]:
+    wrong = damaged_hours(lake)
+    if wrong:
+        detail = f"{len(wrong)} hours have no sound hour file: {next(iter(wrong.values()))}"
+        yield Finding("error", "hour files", detail, f"{REPAIR}: it makes them again from the archive")
+    else:
+        yield Finding("ok", "hour files", f"{lake.value('SELECT count(*) FROM raw.sample_hour')} as the ledger says")
 
 
 def _quarantine(lake: Lake) -> Iterator[Finding]:
@@ -278,87 +297,6 @@ def _time_of_lake(lake: Lake) -> Iterator[Finding]:
     if ahead > AHEAD_S:
         detail = f"the lake was written {ahead / 3600:.1f} h after now: the clock went back"
         yield Finding("error", "clock", detail, "set the clock (NTP) before anything is taken in")
-
-
-# ---- deep ----
-
-
-def _hashes(config: Config) -> Iterator[Finding]:
-    wrong = [path for path in archived_files(config) if files.sha256_of(path) != path.stem]
-    yield _of_content("archive content", wrong, config.archive_path)
-    kept = [path for path in quarantined_files(config) if not path.is_symlink() and path.is_file()]
-    wrong = [
-        path for path in kept if path.parent.name != "unreadable" and not path.name.startswith(files.sha256_of(path))
-    ]
-    yield _of_content("quarantine content", wrong, config.quarantine_path)
-
-
-def _of_content(what: str, wrong: list[Path], folder: Path) -> Finding:
-    if not wrong:
-        return Finding("ok", what, f"every file in {folder} has the content it had")
-    return Finding("error", what, f"{len(wrong)} files changed, the first {wrong[0]}", "restore them from a backup")
-
-
-class _EnoughError(Exception):
-    """Takes a computation back that was only made to look at it."""
-
-
-def _one_day(config: Config) -> Iterator[Finding]:
-    """Compute a day again, compare, and take it back."""
-    with open_lake(config) as lake:
-        run = transform.calculation(config)
-        days = lake.rows(
-            "SELECT partition_key FROM audit.materialisation WHERE table_name = 'core.emission' AND calc_run_id = $run "
-            "AND partition_key NOT IN (SELECT partition_key FROM audit.pending) ORDER BY 1",
-            {"run": run.calc_run_id},
-        )
-        if not days:
-            yield Finding("ok", "computation", "no day was computed with this configuration yet")
-            return
-        day = random.choice(days)[0]  # noqa: S311 - a sample, not a secret
-        differing: list[str] = []
-
-        def work(connection: duckdb.DuckDBPyConnection) -> None:
-            before = _prints(connection, day)
-            transform.prepare(lake, run, day)
-            for name in transform.DAILY:
-                transform.fill(connection, config, run, name, day)
-            after = _prints(connection, day)
-            differing.extend(name for name in transform.DAILY if before[name] != after[name])
-            raise _EnoughError
-
-        try:
-            lake.transaction(work)
-        except _EnoughError:
-            pass
-        except transform.ConservationError as error:
-            differing.append(str(error))
-    if differing:
-        advice = f"compute it again: `wattledger run --from {day} --to {day} --force`, and report how this came"
-        yield Finding("error", "computation", f"{day} comes out otherwise in {', '.join(differing)}", advice)
-    else:
-        yield Finding("ok", "computation", f"{day} was computed again, to the last digit")
-
-
-def _prints(connection: duckdb.DuckDBPyConnection, day: str) -> dict[str, tuple[object, ...]]:
-    """Return rows and a hash over the content of every table of a day."""
-    return {name: _print(connection, name, day) for name in transform.DAILY}
-
-
-def _print(connection: duckdb.DuckDBPyConnection, name: str, day: str) -> tuple[object, ...]:
-    entry = table(name)
-    fields = ", ".join(_field(column.name) for column in entry.columns if column.name not in entry.bookkeeping)
-    chosen = f"WHERE {entry.partition} = $day" if entry.partition else ""
-    values: dict[str, str] = {"day": day} if entry.partition else {}
-    sql = (
-        "SELECT count(*), sha256(coalesce(string_agg(md5(t), '' ORDER BY t), '')) "
-        f"FROM (SELECT CAST(to_json(struct_pack({fields})) AS VARCHAR) AS t FROM lake.{name} {chosen})"
-    )
-    return tuple(connection.execute(sql, values).fetchall()[0])
-
-
-def _field(name: str) -> str:
-    return f'"{name}" := "{name}"'
 
 
 def worst(findings: Iterable[Finding]) -> str:

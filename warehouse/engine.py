@@ -8,24 +8,30 @@ tables without partitions. A note is removed in the transaction that does the wo
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
-from warehouse import transform
+from warehouse import energy, transform
 from warehouse.audits import Finding, open_findings, run_audits
+from warehouse.energy import DaySegments, InputsChangedError, day_bounds_ms
 from warehouse.ingest import IngestReport, ingest_landing
+from warehouse.jobs import note_jobs_of_days, settle_jobs
 from warehouse.lake import Lake, LakeError
 from warehouse.publish import is_current, publish, published_file
 from warehouse.reference import sync_reference
 from warehouse.restatement import note_restatements, totals_before
+from warehouse.samples import compact_pending
 from warehouse.transform import ALL, Calculation, fill, month_of, prepare
 
 Progress = Callable[[str, int, int, str], None]
+
+FORCED = "forced"
+ATTEMPTS = 8
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MONTH = re.compile(r"\d{4}-\d{2}")
@@ -37,6 +43,8 @@ class RunReport:
 
     Attributes:
         ingest: what became of each landed file.
+        hours_compacted: hours whose hour files were made.
+        hour_files_opened: hour files that were read to integrate them.
         computed: rows by (table, partition), in the order in which they were computed.
         published: the published database; ``None`` when only one table was computed, or nothing may be published.
         calc_run_id: calculation by which it was computed.
@@ -45,6 +53,8 @@ class RunReport:
     """
 
     ingest: IngestReport = field(default_factory=IngestReport)
+    hours_compacted: int = 0
+    hour_files_opened: int = 0
     computed: dict[tuple[str, str], int] = field(default_factory=dict)
     published: Path | None = None
     calc_run_id: str = ""
@@ -96,12 +106,26 @@ def _note_recalculation(lake: Lake, run: Calculation) -> None:
 
     if outdated(lake, run):
         lake.transaction(work)
+        if _other_sql(lake, run):
+            note_jobs_of_days(lake, _otherwise(run)["cause"])
 
 
 _OTHERWISE_SQL = """
 SELECT partition_key FROM lake.audit.materialisation WHERE table_name = 'core.emission' AND calc_run_id <> $run
 EXCEPT SELECT partition_key FROM lake.audit.pending WHERE cause = $cause
 """
+
+
+def _other_sql(lake: Lake, run: Calculation) -> bool:
+    """Tell whether days were computed by another program or other SQL: then jobs may come out otherwise too."""
+    return bool(
+        lake.value(
+            "SELECT count(*) FROM audit.materialisation JOIN audit.calc_run AS former USING (calc_run_id), "
+            "audit.calc_run AS present WHERE present.calc_run_id = $run AND (former.sql_sha256 <> present.sql_sha256 "
+            "OR former.program_version <> present.program_version)",
+            {"run": run.calc_run_id},
+        )
+    )
 
 
 def _otherwise(run: Calculation) -> dict[str, str]:
@@ -142,7 +166,10 @@ def run_all(
     report.calc_run_id = run.calc_run_id
     report.ingest = ingest_landing(lake, progress=lambda done, whole, name: tell("ingest", done, whole, name))
     if force:
-        note_days(lake, _days_with_facts(lake, from_day, to_day), "forced")
+        days = days_with_facts(lake, from_day, to_day)
+        note_days(lake, days, FORCED)
+        if days:
+            note_jobs_of_days(lake, FORCED, day_bounds_ms(days[0])[0], day_bounds_ms(days[-1])[1])
     compute_pending(lake, run, report, from_day=from_day, to_day=to_day, progress=tell)
     _audit(lake, report, tell)
     if not report.blocking:
@@ -150,6 +177,28 @@ def run_all(
         report.published = published_file(lake.config.published_path) if is_current(lake) else publish(lake)
         tell("publish", 1, 1, "organisation")
     return report
+
+
+def settle(lake: Lake, *, progress: Progress | None = None) -> int:
+    """Work out what was taken in before days are computed from it: hour files and jobs. Days that change are noted.
+
+    Args:
+        lake: an open, writable lake.
+        progress: as in ``run_all``.
+
+    Returns:
+        Hours whose hour files were made.
+    """
+    tell = progress or (lambda _stage, _done, _all, _what: None)
+    hours = compact_pending(lake, progress=lambda done, whole, name: tell("compact", done, whole, name))
+    settle_jobs(lake)
+    return len(hours)
+
+
+def unsettled(lake: Lake) -> int:
+    """Return how many hours and jobs were taken in and not yet worked out."""
+    sql = "SELECT (SELECT count(*) FROM audit.pending_hour) + (SELECT count(*) FROM audit.pending_job)"
+    return int(lake.value(sql))
 
 
 def _audit(lake: Lake, report: RunReport, tell: Progress) -> None:
@@ -173,10 +222,11 @@ def compute_pending(
 ) -> None:
     """Compute every pending partition: days first, then the months and whole tables that they ask for."""
     tell = progress or (lambda _stage, _done, _all, _what: None)
+    report.hours_compacted += settle(lake, progress=tell)
     days = [key for key in pending(lake) if _DAY.fullmatch(key) and _within(key, from_day, to_day)]
     for number, day in enumerate(days):
         tell("compute", number, len(days), day)
-        report.computed.update(compute_day(lake, run, day))
+        report.computed.update(compute_day(lake, run, day, report=report, progress=tell))
     tell("compute", len(days), len(days), "")
     # Another process may finish a day meanwhile: go on until months and whole tables agree with the days, so that there
     # is a state to publish in which they do.
@@ -186,9 +236,55 @@ def compute_pending(
         report.computed.update(compute_whole(lake, run))
 
 
-def compute_day(lake: Lake, run: Calculation, day: str) -> dict[tuple[str, str], int]:
-    """Compute all tables of one day in one transaction; the month is noted as to do."""
-    return _compute(lake, run, transform.DAILY, day, follow=month_of(day))
+def compute_day(
+    lake: Lake,
+    run: Calculation,
+    day: str,
+    *,
+    names: Iterable[str] | None = None,
+    follow: bool = True,
+    report: RunReport | None = None,
+    progress: Progress | None = None,
+) -> dict[tuple[str, str], int]:
+    """Compute the tables of one day: segments first, then everything in one transaction; the month is noted as to do.
+
+    Readings are integrated outside of the transaction, so that nobody waits for it. If other readings or jobs come in
+    meanwhile, it is done again for the hours that they touch.
+
+    Args:
+        lake: an open, writable lake.
+        run: the calculation.
+        day: the day (ISO 8601).
+        names: daily tables, schema.name, in the order of ``transform.DAILY``; by default all of them. The day stays
+            noted as to do where it is, if others are left out.
+        follow: note the month as to do.
+        report: where to count the hour files that were opened.
+        progress: as in ``run_all``.
+
+    Returns:
+        Rows by table and partition.
+    """
+    whole = names is None
+    wanted = transform.DAILY if names is None else tuple(names)
+    notes = "SELECT count(*) FROM audit.pending WHERE partition_key = $key AND cause = $forced"
+    tell = progress or (lambda _stage, _done, _all, _what: None)
+    for _ in range(ATTEMPTS):
+        settle(lake)
+        made = None
+        if "core.energy_segment" in wanted:
+            prepare(lake, run, day)
+            forced = not whole or bool(lake.value(notes, {"key": day, "forced": FORCED}))
+            hours = functools.partial(tell, "integrate")
+            made = energy.make_segments(lake, day, force=forced, progress=hours)
+            if report is not None:
+                report.hour_files_opened += made.files_opened
+        try:
+            month = month_of(day) if follow else None
+            return _compute(lake, run, wanted, day, follow=month, made=made, whole=whole)
+        except InputsChangedError:
+            continue
+    msg = f"readings or jobs of {day} come in faster than the day is computed; run again when less lands"
+    raise LakeError(msg)
 
 
 def compute_month(lake: Lake, run: Calculation, month: str) -> dict[tuple[str, str], int]:
@@ -201,31 +297,15 @@ def compute_whole(lake: Lake, run: Calculation) -> dict[tuple[str, str], int]:
     return _compute(lake, run, transform.WHOLE, ALL, follow=None)
 
 
-def compute_tables(lake: Lake, run: Calculation, names: Iterable[str], day: str) -> dict[tuple[str, str], int]:
-    """Compute some tables of one day in one transaction, in the order of ``transform.DAILY``; its month is noted.
-
-    The day stays noted as to do where it is, because its other tables are not computed.
-
-    Args:
-        lake: an open, writable lake.
-        run: the calculation.
-        names: daily tables, schema.name.
-        day: the day (ISO 8601).
-    """
-    wanted = set(names)
-
-    def work(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
-        prepare(lake, run, day)
-        chosen = [name for name in transform.DAILY if name in wanted]
-        done = {(name, day): fill(connection, lake.config, run, name, day) for name in chosen}
-        _note_once(connection, month_of(day), day)
-        return done
-
-    return lake.transaction(work)
-
-
 def _compute(
-    lake: Lake, run: Calculation, names: Iterable[str], partition: str, *, follow: str | None
+    lake: Lake,
+    run: Calculation,
+    names: Iterable[str],
+    partition: str,
+    *,
+    follow: str | None,
+    made: DaySegments | None = None,
+    whole: bool = True,
 ) -> dict[tuple[str, str], int]:
     notes = "SELECT cause FROM lake.audit.pending WHERE partition_key = $key"
 
@@ -236,13 +316,15 @@ def _compute(
         if _DAY.fullmatch(partition):
             prepare(lake, run, partition)
         before = totals_before(connection, partition) if _MONTH.fullmatch(partition) else None
-        done = {(name, partition): fill(connection, lake.config, run, name, partition) for name in names}
+        forced = not whole or (FORCED,) in causes
+        done = fill(connection, lake.config, run, names, partition, made, force=forced)
         if before is not None:
             note_restatements(connection, partition, before, run.calc_run_id)
-        connection.execute(
-            "DELETE FROM lake.audit.pending WHERE partition_key = $key AND list_contains($causes, cause)",
-            {"key": partition, "causes": [cause for (cause,) in causes]},
-        )
+        if whole:
+            connection.execute(
+                "DELETE FROM lake.audit.pending WHERE partition_key = $key AND list_contains($causes, cause)",
+                {"key": partition, "causes": [cause for (cause,) in causes]},
+            )
         if follow:
             _note_once(connection, follow, partition)
         return done
@@ -270,42 +352,10 @@ def note_days(lake: Lake, days: Iterable[str], cause: str) -> None:
         lake.transaction(work)
 
 
-def run_table(lake: Lake, name: str, partitions: Iterable[str], *, progress: Progress | None = None) -> RunReport:
-    """Compute one table again for some partitions, and nothing that follows from it.
-
-    Args:
-        lake: an open, writable lake.
-        name: table, schema.name.
-        partitions: days, months or ``*``, as the table has them.
-        progress: as in ``run_all``.
-    """
-    tell = progress or (lambda _stage, _done, _all, _what: None)
-    run = begin(lake)
-    report = RunReport(calc_run_id=run.calc_run_id)
-    wanted = list(partitions)
-    for number, partition in enumerate(wanted):
-        tell("compute", number, len(wanted), partition)
-        if _DAY.fullmatch(partition):
-            prepare(lake, run, partition)
-        report.computed[name, partition] = lake.transaction(
-            lambda connection, key=partition: fill(connection, lake.config, run, name, key)  # type: ignore[misc]
-        )
-    tell("compute", len(wanted), len(wanted), "")
-    return report
-
-
-def partitions_of(lake: Lake, name: str, from_day: str | None = None, to_day: str | None = None) -> list[str]:
-    """Return all partitions of a computed table that have facts in a range of days."""
-    kind = transform.partition_kind(name)
-    if kind == "all":
-        return [ALL]
-    days = _days_with_facts(lake, from_day, to_day)
-    return days if kind == "day" else sorted({month_of(day) for day in days})
-
-
-def _days_with_facts(lake: Lake, from_day: str | None, to_day: str | None) -> list[str]:
+def days_with_facts(lake: Lake, from_day: str | None = None, to_day: str | None = None) -> list[str]:
+    """Return the days (ISO 8601) of a range that have readings, job events or work counters."""
     sql = (
-        "SELECT DISTINCT day FROM raw.power_sample UNION SELECT DISTINCT day FROM raw.job_event "
+        "SELECT DISTINCT day FROM raw.sample_hour UNION SELECT DISTINCT day FROM raw.job_event "
         "UNION SELECT DISTINCT day FROM raw.work_counter"
     )
     days = sorted(str(day) for (day,) in lake.rows(sql))
@@ -314,9 +364,3 @@ def _days_with_facts(lake: Lake, from_day: str | None, to_day: str | None) -> li
 
 def _within(day: str, from_day: str | None, to_day: str | None) -> bool:
     return (from_day is None or day >= from_day) and (to_day is None or day <= to_day)
-
-
-def days_between(first: str, last: str) -> list[str]:
-    """Return all days from the first to the last, both included (ISO 8601)."""
-    start, end = date.fromisoformat(first), date.fromisoformat(last)
-    return [(start + timedelta(days=step)).isoformat() for step in range((end - start).days + 1)]

@@ -21,11 +21,11 @@ import duckdb
 
 from collectors import contract
 from collectors.reader import FileReason, LandedFile, ReadLimits, UnreadableFile, landed_name_problem, read_landed
-from warehouse import files, journal, merge, staging
+from warehouse import files, jobs, journal, merge, samples, staging
 from warehouse.lake import Lake
 from warehouse.reasons import FILE_REASONS
 from warehouse.rejected import REJECTED_FOLDER, ingest_rejected
-from warehouse.touched import note_days, refused_days, touched_days
+from warehouse.touched import days_of_rows, note_days, refused_days, touched_days
 
 BYTES_PER_MB = 1_000_000
 EMPTY_FOLDER_S = 7200.0
@@ -49,7 +49,7 @@ class FileOutcome:
         detail: what exactly is wrong.
         rows_total: rows in the file.
         rows_rejected: rows refused by a row rule.
-        days: days (ISO 8601) that must be computed again.
+        days: days (ISO 8601) of its rows, and those that must be computed again because of them.
     """
 
     path: str
@@ -233,10 +233,8 @@ def _relative(lake: Lake, path: Path) -> str:
     for root in (lake.config.landing_path, lake.config.archive_path):
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
-    first_seen_as = lake.value(
-        "SELECT path FROM raw.quarantine_file WHERE file_sha256 = $sha256", {"sha256": path.name.partition(".")[0]}
-    )
-    return first_seen_as or path.name
+    sql = "SELECT path FROM raw.quarantine_file WHERE file_sha256 = $sha256"
+    return lake.value(sql, {"sha256": path.name.partition(".")[0]}) or path.name
 
 
 def _read(lake: Lake, path: Path, relative: str) -> LandedFile:
@@ -368,15 +366,21 @@ def _commit(
         if not fresh:
             return set(), []
         staging.leave_out(inside, sorted(before))
-        merge.merge(inside, table)
+        if table.name == staging.POWER_SAMPLE:
+            samples.note_sources(inside, [(one.landed.sha256, one.relative, rejected) for one in fresh])
+        else:
+            merge.merge(inside, table)
+        if table.name in jobs.NOTING_TABLES:
+            jobs.note_jobs(inside)
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")
         staging.write_ledger(inside, [(one.landed, one.relative, rejected) for one in fresh])
         for one in fresh if again else ():
             staging.note_released(inside, one.landed.sha256, one.kept_as)
-        days.update(touched_days(inside, table.name, lake.config.accounting))
+        days.update(touched_days(inside, table.name))
         if any(sha256 in rejected for sha256 in hashes):
             days.update(refused_days(inside, hashes))
         note_days(inside, sorted(days), fresh[0].landed.sha256)
+        days.update(days_of_rows(inside))
         return {one.landed.sha256 for one in fresh}, sorted(days)
 
     return lake.transaction(work) if wanted else (set(), [])

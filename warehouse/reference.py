@@ -241,7 +241,7 @@ def _note_standing(lake: Lake, digest: str, rows: int) -> None:
     def work(inside: duckdb.DuckDBPyConnection) -> None:
         inside.execute("DELETE FROM lake.audit.materialisation WHERE table_name = $name", {"name": _STANDING})
         inside.execute(
-            "INSERT INTO lake.audit.materialisation VALUES ($name, '*', $rows, $digest, now())",
+            "INSERT INTO lake.audit.materialisation VALUES ($name, '*', $rows, $digest, NULL, now())",
             {"name": _STANDING, "rows": rows, "digest": digest},
         )
 

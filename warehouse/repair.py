@@ -23,15 +23,19 @@ from filelock import FileLock, Timeout
 from collectors.landing import sweep
 from warehouse import files, journal
 from warehouse.config import Config
-from warehouse.engine import run_all
+from warehouse.engine import run_all, settle
 from warehouse.ingest import ingest_file
 from warehouse.lake import Lake, LakeBusyError, LakeError, open_lake
 from warehouse.publish import publish, sweep_unfinished, unfinished
 from warehouse.registry import ALL_TABLES
 from warehouse.rejected import REJECTED_FOLDER, ingest_rejected_file
+from warehouse.samples import damaged_hours, make_again, unreferenced
 
 Level = Literal["ok", "warning", "error"]
 LOCK_TIMEOUT_S = 600.0
+REPAIR = "run `wattledger repair`"
+# A younger hour file may be about to be entered into the ledger.
+UNREFERENCED_S = 3600.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,7 +82,7 @@ def quarantined_files(config: Config) -> Iterator[Path]:
 def stale_temporaries(config: Config) -> list[Path]:
     """Return temporaries of processes that are gone: unfinished publications and moves."""
     found = unfinished(config.published_path)
-    for root in (config.archive_path, config.quarantine_path, config.published_path):
+    for root in (config.archive_path, config.quarantine_path, config.published_path, config.samples_path):
         found += root.rglob(".*.tmp") if root.is_dir() else []
     return sorted(path for path in found if not files.is_alive(files.owner_of(path)))
 
@@ -206,7 +210,9 @@ def repair(config: Config) -> list[Finding]:
         done.append(moved)
     with open_lake(config) as lake:
         done += _take_in_again(lake)
+        settle(lake)  # conflicts between readings are found when hour files are made
         done += _restore_quarantine(lake)
+        done += _make_hours_again(lake)
         report = run_all(lake)
         if problem is not None:
             publish(lake)  # snapshots are counted anew: that the numbers agree would mean nothing
@@ -311,7 +317,23 @@ def _restore_quarantine(lake: Lake) -> list[Finding]:
     return [Finding("ok", "quarantine", f"brought back {count} entries of refused files")] if count else []
 
 
+def _make_hours_again(lake: Lake) -> list[Finding]:
+    wrong = damaged_hours(lake, deep=True)
+    if not wrong:
+        return []
+    make_again(lake, sorted(wrong))
+    return [Finding("ok", "hour files", f"{len(wrong)} made again: {next(iter(wrong.values()))}")]
+
+
 def _remove_orphans(lake: Lake) -> list[Finding]:
+    superseded = unreferenced(lake, UNREFERENCED_S)
+    for path in superseded:
+        path.unlink(missing_ok=True)
+    gone = [Finding("ok", "hour files", f"removed {len(superseded)} that were superseded")] if superseded else []
+    return [*gone, *_remove_lake_orphans(lake)]
+
+
+def _remove_lake_orphans(lake: Lake) -> list[Finding]:
     if not orphaned_files(lake):
         return []
     # All files of the lake are written inside a transaction, and a transaction holds this lock: what no snapshot refers

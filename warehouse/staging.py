@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from collectors import contract
 from collectors.reader import LandedFile
+from warehouse import jobs, samples
 from warehouse.lake import Lake
 from warehouse.rowrules import rule_expressions
 
 MS_PER_S = 1000
+POWER_SAMPLE = contract.POWER_SAMPLE.name
 
 
 def stage(lake: Lake, landed: list[LandedFile], table: contract.LandingTable) -> dict[str, int]:
@@ -31,7 +33,9 @@ def stage(lake: Lake, landed: list[LandedFile], table: contract.LandingTable) ->
         Refused rows by content hash; a file without any is left out.
     """
     _judge(lake, landed, table)
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    # Readings are not written into the lake; what is taken from them is which hours they fall into.
+    kept = (table.time_column,) if table.name == POWER_SAMPLE else tuple(column.name for column in table.columns)
+    columns = ", ".join(f'"{name}"' for name in kept)
     fields = ", ".join(f'"{column.name}" := "{column.name}"' for column in table.columns)
     connection = lake.connection
     connection.execute(
@@ -113,10 +117,17 @@ def drop(connection: duckdb.DuckDBPyConnection) -> None:
 
 def forget(inside: duckdb.DuckDBPyConnection, sha256: str, table_name: str) -> None:
     """Take out what an earlier pass over the same file left, so that it is judged by the rules of today."""
+    is_samples = table_name == POWER_SAMPLE
+    if is_samples:
+        samples.forget_source(inside, sha256)
+    elif table_name in jobs.NOTING_TABLES:
+        jobs.forget_rows(inside, table_name, sha256)
+    # Conflicts between readings are those of an hour, and are judged with it.
+    refused = "state = 'open' AND reason <> 'conflict'" if is_samples else "state = 'open'"
     for sql in (
         "DELETE FROM lake.raw.ingest_file WHERE file_sha256 = $sha256",
-        "DELETE FROM lake.raw.quarantine_row WHERE file_sha256 = $sha256 AND state = 'open'",
-        f"DELETE FROM lake.raw.{table_name} WHERE file_sha256 = $sha256",
+        f"DELETE FROM lake.raw.quarantine_row WHERE file_sha256 = $sha256 AND {refused}",
+        *([] if is_samples else [f"DELETE FROM lake.raw.{table_name} WHERE file_sha256 = $sha256"]),
     ):
         inside.execute(sql, {"sha256": sha256})
 

@@ -7,6 +7,7 @@ order of the tables and what is to do (``engine``), equations (``warehouse/sql``
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,25 +16,24 @@ import duckdb
 import pyarrow as pa
 
 from collectors import __version__ as program_version
-from collectors.contract import DEVICE_KINDS, SOURCES
 from models.embodied.catalogue import normalise_model
+from warehouse import energy
 from warehouse.config import Config
-from warehouse.lake import Lake
+from warehouse.energy import DaySegments, day_bounds_ms
+from warehouse.jobs import JOB_TABLES
+from warehouse.kernel import KERNEL_VERSION
+from warehouse.lake import MACROS, Lake
 from warehouse.reference import reference_rows, rows_sha256
 from warehouse.registry import table
 from warehouse.sqlfiles import sql_sha256, sql_text
 
 MS_PER_MINUTE = 60_000
-MS_PER_HOUR = 3_600_000
-MS_PER_DAY = 86_400_000
 MS_PER_S = 1000
-MW_PER_W = 1000
 ALL = "*"
 CONSERVATION_TOLERANCE = 1e-9
 
 DAILY = (
-    "core.job",
-    "core.job_phase",
+    *JOB_TABLES,
     "core.energy_segment",
     "core.device_energy",
     "core.job_energy",
@@ -45,21 +45,9 @@ DAILY = (
 MONTHLY = ("mart.training_vs_inference_monthly",)
 WHOLE = ("mart.model_lifecycle",)
 COMPUTED = (*DAILY, *MONTHLY, *WHOLE)
-_BY_JOB = {"core.job", "core.job_phase", "mart.job"}
-
-# The largest power that one device of a kind may draw, as a bound on what a counter difference may imply; above it the
-# counter was reset. 1.5 times the largest published limits: 1,400 W for an accelerator module (NVIDIA B300, vendor),
-# 500 W for a processor socket (AMD EPYC 9005, vendor); the rest is wide on purpose. The configuration overrides it by
-# kind.
-MAX_POWER_W = {
-    "gpu": 2_100.0,
-    "accelerator": 2_100.0,
-    "cpu": 750.0,
-    "dram": 1_000.0,
-    "node": 50_000.0,
-    "switch": 100_000.0,
-    "facility": 1e9,
-}
+_BY_JOB = {"mart.job"}
+# What is computed from segments and holds alone; other factors leave them as they are.
+ENERGY_TABLES = ("core.device_energy", "core.job_energy")
 
 
 class ConservationError(RuntimeError):
@@ -78,7 +66,7 @@ class Calculation:
 def calculation(config: Config) -> Calculation:
     """Return the identity of a calculation by this program with this configuration and these factors."""
     factors = rows_sha256(reference_rows(config))
-    parts = f"{program_version}\n{config.accounting_sha256}\n{factors}\n{sql_sha256()}"
+    parts = f"{program_version}\n{KERNEL_VERSION}\n{config.accounting_sha256}\n{factors}\n{sql_sha256()}"
     return Calculation(hashlib.sha256(parts.encode()).hexdigest()[:16], config.accounting_sha256, factors)
 
 
@@ -124,21 +112,13 @@ def month_of(day: str) -> str:
     return day[:7]
 
 
-def day_bounds_ms(day: str) -> tuple[int, int]:
-    """Return the first millisecond of a UTC day and of the next one."""
-    start = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * MS_PER_S)
-    return start, start + MS_PER_DAY
-
-
 def _parameters(config: Config, run: Calculation, partition: str) -> dict[str, Any]:
     rules = config.accounting
     values: dict[str, Any] = {
         "organisation": config.organisation.name,
         "calc_run_id": run.calc_run_id,
         "slot_ms": rules.slot_minutes * MS_PER_MINUTE,
-        "reach_ms": rules.max_counter_gap_h * MS_PER_HOUR,
-        "absent_ms": int(rules.absent_after_s * MS_PER_S),
-        "jitter_ms": int(rules.jitter_s * MS_PER_S),
+        "idle": rules.idle,
     }
     if len(partition) == len("2025-03-01"):
         start_ms, end_ms = day_bounds_ms(partition)
@@ -160,18 +140,13 @@ def _words(statement: str) -> set[str]:
 
 
 def prepare(lake: Lake, run: Calculation, day: str) -> None:
-    """Make the small temporary tables that the SQL of one day reads. Call it before the day's transaction.
+    """Make the small temporary tables that the SQL of one day reads: its jobs, what they hold, names of hardware.
 
     Args:
         lake: an open, writable lake.
         run: the calculation.
         day: the day to compute (ISO 8601).
     """
-    rules = lake.config.accounting
-    gaps = {source: rules.max_gap_s_by_source.get(source, rules.max_gap_s) for source in SOURCES}
-    limits = {kind: rules.max_power_w.get(kind, MAX_POWER_W[kind]) for kind in DEVICE_KINDS}
-    _temporary(lake, "source_rule", {"source": list(gaps), "max_gap_ms": [gap * MS_PER_S for gap in gaps.values()]})
-    _temporary(lake, "kind_rule", {"kind": list(limits), "max_power_mw": [w * MW_PER_W for w in limits.values()]})
     names = [name for (name,) in lake.rows("SELECT DISTINCT hardware_model FROM raw.asset_event ORDER BY 1")]
     keys = [normalise_model(name) for name in names]
     _temporary(
@@ -179,7 +154,18 @@ def prepare(lake: Lake, run: Calculation, day: str) -> None:
         "hardware_name",
         {"hardware_model": pa.array(names, pa.string()), "hardware_key": pa.array(keys, pa.string())},
     )
-    _materialise_temporary(lake.connection, lake.config, run, "touched_job", day)
+    start_ms, end_ms = day_bounds_ms(day)
+    bounds = {"start": start_ms, "end": end_ms}
+    lake.connection.execute(
+        "CREATE OR REPLACE TEMP TABLE day_hold AS FROM lake.core.job_hold WHERE start_ms < $end AND end_ms > $start",
+        bounds,
+    )
+    lake.connection.execute(
+        "CREATE OR REPLACE TEMP TABLE touched_job AS "
+        "SELECT job_id, attempt, first_ms, last_ms FROM lake.core.job WHERE first_ms < $end AND last_ms >= $start",
+        bounds,
+    )
+    lake.connection.execute("SET VARIABLE counted_day = NULL")
 
 
 def _temporary(lake: Lake, name: str, columns: dict[str, Any]) -> None:
@@ -193,37 +179,144 @@ def _temporary(lake: Lake, name: str, columns: dict[str, Any]) -> None:
 def _materialise_temporary(
     connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation, name: str, day: str
 ) -> None:
+    if name == "counted_segment":  # it is read twice a day and made once
+        if connection.execute("SELECT getvariable('counted_day')").fetchall() == [(day,)]:
+            return
+        connection.execute(f"SET VARIABLE counted_day = '{date.fromisoformat(day)}'")
     text = sql_text("core", name)
     values = _bound(text, _parameters(config, run, day))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", values)
 
 
 # Temporary tables that the SQL of a table reads, made right before it because they read what was computed just before.
-_NEEDS = {"core.energy_segment": ("job_hold",), "core.job_energy": ("job_hold",), "core.emission": ("embodied_rate",)}
+_NEEDS = {
+    "core.device_energy": ("counted_segment",),
+    "core.job_energy": ("counted_segment",),
+    "core.emission": ("embodied_rate",),
+}
 
 
-def fill(connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation, name: str, partition: str) -> int:
-    """Replace one partition of one table by what its SQL gives, in the caller's transaction.
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    run: Calculation,
+    names: Iterable[str],
+    partition: str,
+    made: DaySegments | None = None,
+    *,
+    force: bool = True,
+) -> dict[tuple[str, str], int]:
+    """Replace one partition of some tables by what their SQL gives, in the caller's transaction, and note it.
 
     Args:
         connection: a connection in a transaction; for a day, ``prepare`` was called before.
         config: the configuration.
         run: the calculation.
-        name: table, schema.name.
+        names: tables, schema.name, in the order in which they rest on each other.
         partition: day (2025-03-01), month (2025-03) or ``*``.
+        made: for core.energy_segment, the segments that were made anew.
+        force: compute also the tables of energy whose inputs have not changed, for example after another factor.
 
     Returns:
-        Rows of the partition.
+        Rows of the partition by table and partition; of a table by jobs, those of the jobs of that day.
 
     Raises:
         ConservationError: if job energies do not add up to device energies.
+        InputsChangedError: if the segments were made of something that has changed since.
     """
+    rows: dict[tuple[str, str], int] = {}
+    remembered: dict[str, str] = {}
+    for name in names:
+        inputs = energy_inputs_sha256(connection, config, partition) if name in ENERGY_TABLES else None
+        known = _filled_from(connection, name, partition, inputs) if inputs and not force else None
+        rows[name, partition] = _fill(connection, config, run, name, partition, made) if known is None else known
+        if inputs:
+            remembered[name] = inputs
+    _note(connection, rows, run, remembered)
+    return rows
+
+
+def energy_inputs_sha256(connection: duckdb.DuckDBPyConnection, config: Config, day: str) -> str:
+    """Return a hash over everything on which the energy of devices and jobs on a day rests.
+
+    Args:
+        connection: a connection in a transaction, after the segments of the day were kept.
+        config: the configuration.
+        day: the day (ISO 8601).
+    """
+    digest = hashlib.sha256()
+    for sql in _ENERGY_INPUTS:
+        values = {"day": date.fromisoformat(day)} if "$day" in sql else {}
+        digest.update(repr(connection.execute(_DIGEST.format(sql), values).fetchall()).encode())
+    rules = config.accounting
+    digest.update(f"{rules.idle} {rules.slot_minutes} {MACROS}".encode())
+    for name in ("counted_segment", "device_energy", "job_energy"):
+        digest.update(sql_text("core", name).encode())
+    return digest.hexdigest()
+
+
+_DIGEST = (
+    "SELECT count(*), sha256(coalesce(string_agg(h, '' ORDER BY h), '')) "
+    "FROM (SELECT md5(CAST(t AS VARCHAR)) AS h FROM ({}) AS t)"
+)
+_ENERGY_INPUTS = (
+    "SELECT hour_start, inner_sha256, stitch_sha256 FROM lake.audit.segment_input WHERE day = $day",
+    "FROM day_hold",
+    "SELECT job_id, attempt, facility, provider, region FROM lake.core.job "
+    "SEMI JOIN touched_job USING (job_id, attempt)",
+    "SELECT facility, zone, position, hosts FROM lake.ref.facility WHERE known_to IS NULL",
+    "SELECT provider, region, zone FROM lake.ref.cloud_region_factor WHERE metric = 'grid_zone' AND known_to IS NULL",
+)
+
+
+def _filled_from(connection: duckdb.DuckDBPyConnection, name: str, partition: str, inputs: str) -> int | None:
+    """Return the rows of a partition that rests on just these inputs, or ``None`` if it rests on others."""
+    found = connection.execute(
+        "SELECT rows_n FROM lake.audit.materialisation "
+        "WHERE table_name = $name AND partition_key = $partition AND inputs_sha256 = $inputs",
+        {"name": name, "partition": partition, "inputs": inputs},
+    ).fetchall()
+    return int(found[0][0]) if found else None
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    run: Calculation,
+    name: str,
+    partition: str,
+    made: DaySegments | None,
+) -> int:
+    if name in JOB_TABLES:
+        return _count_of_jobs(connection, name)
+    if name == "core.energy_segment":
+        if made is None:
+            msg = "segments are made before the transaction that keeps them"
+            raise ValueError(msg)
+        connection.execute("SET VARIABLE counted_day = NULL")
+        return energy.write_segments(connection, made, energy.rules_of(config.accounting))
+    rows = _fill_by_sql(connection, config, run, name, partition)
+    if name == "core.job_energy":
+        check_conservation(connection, partition)
+    return rows
+
+
+def _count_of_jobs(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Return the rows that a table by jobs has for the jobs of the day; they are worked out before."""
+    sql = f"SELECT count(*) FROM lake.{name} SEMI JOIN touched_job USING (job_id, attempt)"
+    return int(connection.execute(sql).fetchall()[0][0])
+
+
+def _fill_by_sql(
+    connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation, name: str, partition: str
+) -> int:
     entry = table(name)
     for needed in _NEEDS.get(name, ()):
         _materialise_temporary(connection, config, run, needed, partition)
     text = sql_text(entry.schema, entry.name)
     values = _parameters(config, run, partition)
     if name in _BY_JOB:
+        values |= _job_days(connection)
         keys = "(job_id, attempt) IN (SELECT (job_id, attempt) FROM touched_job)"
         connection.execute(f"DELETE FROM lake.{name} WHERE {keys}")
     elif entry.partition:
@@ -235,22 +328,41 @@ def fill(connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation
     inserted = connection.execute(
         f"INSERT INTO lake.{name} BY NAME SELECT {columns} FROM ({text})", _bound(text, values)
     )
-    rows = int(inserted.fetchall()[0][0])
-    if name == "core.job_energy":
-        check_conservation(connection, partition)
-    _note(connection, name, partition, rows, run)
-    return rows
+    return int(inserted.fetchall()[0][0])
 
 
-def _note(connection: duckdb.DuckDBPyConnection, name: str, partition: str, rows: int, run: Calculation) -> None:
-    values = {"name": name, "partition": partition}
+def _job_days(connection: duckdb.DuckDBPyConnection) -> dict[str, date]:
+    """Return the first and last day of the jobs in ``touched_job``, so that no older day is read for them."""
+    first, last = connection.execute("SELECT min(first_ms), max(last_ms) FROM touched_job").fetchall()[0]
+    bounds = (datetime.fromtimestamp((at or 0) / MS_PER_S, UTC).date() for at in (first, last))
+    return dict(zip(("first_job_day", "last_job_day"), bounds, strict=True))
+
+
+def _note(
+    connection: duckdb.DuckDBPyConnection,
+    rows: dict[tuple[str, str], int],
+    run: Calculation,
+    remembered: dict[str, str],
+) -> None:
+    if not rows:
+        return
+    columns = {
+        "table_name": [name for name, _ in rows],
+        "partition_key": [partition for _, partition in rows],
+        "rows_n": list(rows.values()),
+        "inputs_sha256": pa.array([remembered.get(name) for name, _ in rows], pa.string()),
+    }
+    connection.register("filled", pa.table(columns))
     connection.execute(
-        "DELETE FROM lake.audit.materialisation WHERE table_name = $name AND partition_key = $partition", values
+        "DELETE FROM lake.audit.materialisation "
+        "WHERE (table_name, partition_key) IN (SELECT (table_name, partition_key) FROM filled)"
     )
     connection.execute(
-        "INSERT INTO lake.audit.materialisation VALUES ($name, $partition, $rows, $run, now())",
-        {**values, "rows": rows, "run": run.calc_run_id},
+        "INSERT INTO lake.audit.materialisation "
+        "SELECT table_name, partition_key, rows_n, $run, inputs_sha256, now() FROM filled",
+        {"run": run.calc_run_id},
     )
+    connection.unregister("filled")
 
 
 def check_conservation(connection: duckdb.DuckDBPyConnection, day: str) -> None:

@@ -12,6 +12,9 @@ from pipelines.describe import spec
 _WRITTEN_WITH = {
     "audit.calc_run": ("ref.factor",),
     "audit.pending": ("raw.ingest_file",),
+    "audit.pending_hour": ("raw.ingest_file",),
+    "audit.pending_job": ("raw.ingest_file",),
+    "audit.segment_input": ("core.energy_segment",),
     "audit.materialisation": ("mart.footprint_daily", "mart.training_vs_inference_monthly", "mart.model_lifecycle"),
     "audit.finding": ("mart.footprint_daily", "mart.training_vs_inference_monthly"),
     "audit.restatement": ("mart.training_vs_inference_monthly",),

@@ -32,10 +32,7 @@ def days(context: dg.AssetExecutionContext, installation: Installation) -> Itera
     with installation.lake() as lake:
         run = engine.begin(lake)
         for day in context.partition_keys:
-            if len(chosen) == len(DAILY):
-                rows = engine.compute_day(lake, run, day)
-            else:
-                rows = engine.compute_tables(lake, run, chosen, day)
+            rows = engine.compute_day(lake, run, day, names=None if len(chosen) == len(DAILY) else chosen)
             context.log.info("%s: %s rows", day, sum(rows.values()))
             for name in chosen:
                 context.add_asset_metadata(

@@ -14,12 +14,18 @@ import dagster as dg
 from pipelines.describe import filled, key_of, spec
 from pipelines.partitions import landed_partition, of_raw
 from pipelines.resources import WRITER_POOL, Installation
+from warehouse import engine
 from warehouse.ingest import IngestReport, ingest_landing
 from warehouse.lake import Lake
 from warehouse.registry import tables_in
 
-LEDGERS = tuple(entry.qualified for entry in tables_in("raw") if entry.partition is None)
-LANDED = tuple(entry for entry in tables_in("raw") if entry.partition is not None)
+# What landed and is shown by hours or days; the ledgers of samples stand beside that of files.
+LANDED = tuple(
+    entry
+    for entry in tables_in("raw")
+    if entry.partition is not None and entry.name not in {"sample_source", "sample_series"}
+)
+LEDGERS = tuple(entry.qualified for entry in tables_in("raw") if entry not in LANDED)
 SHOWN_FILES = 50
 
 landed_tables = [
@@ -36,11 +42,16 @@ landed_tables = [
     pool=WRITER_POOL,
 )
 def ingest(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
-    """Take in every landed file: rows, refused rows and the ledger entry of a file in one transaction."""
+    """Take in every landed file, then make the hour files and work out the jobs that are touched."""
     with installation.lake() as lake:
         report = ingest_landing(
             lake, progress=lambda done, whole, name: context.log.debug("file %s of %s: %s", done, whole, name)
         )
+        hours = engine.settle(
+            lake,
+            progress=lambda stage, done, whole, name: context.log.debug("%s %s of %s: %s", stage, done, whole, name),
+        )
+        context.log.info("%s hours compacted", hours)
         report_landed(context, lake, report)
         for name in LEDGERS:
             yield dg.MaterializeResult(asset_key=key_of(name), metadata=filled(lake, name, **_outcome(report)))

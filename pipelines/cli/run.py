@@ -73,8 +73,8 @@ def _whole(lake: Lake, days: tuple[str | None, ...], progress: Steps, *, force: 
 
 def _one_table(lake: Lake, name: str, days: tuple[str | None, ...], progress: Steps) -> RunReport:
     from warehouse.audits import open_findings
-    from warehouse.engine import partitions_of, run_table
     from warehouse.publish import publish
+    from warehouse.rerun import partitions_of, run_table
 
     try:
         wanted = partitions_of(lake, name, days[0], days[1])
@@ -99,6 +99,8 @@ def show_outcome(lake: Lake, report: RunReport) -> None:
     rows = sum(outcome.rows_total - outcome.rows_rejected for outcome in loaded)
     say(f"Taken in: {len(loaded)} files with {rows:,} rows; {report.ingest.count('known')} files were known already.")
     _show_refused(lake, report)
+    if report.hours_compacted or report.hour_files_opened:
+        say(f"Hours: {report.hours_compacted} compacted, {report.hour_files_opened} integrated.")
     tables: dict[str, list[int]] = defaultdict(list)
     for (name, _), count in report.computed.items():
         tables[name].append(count)

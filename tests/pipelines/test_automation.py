@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
 from pipelines.automation import DAYS_A_RUN, RETRY_S, RUNS_A_LOOK, LedgerState, next_requests
 from pipelines.partitions import day_ranges, landed_partition, month_ranges
-from warehouse.engine import days_between
 
 NOW_S = 1_800_000_000.0
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """All days from the first to the last, both included."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [(start + timedelta(days=step)).isoformat() for step in range((end - start).days + 1)]
+
+
 CLEAN = LedgerState(computed="c", ledger="l", published_computed="c", published_ledger="l")
 
 
@@ -105,7 +113,7 @@ def test_ranges_cover_exactly_the_days() -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("power_sample/date=2025-03-03/hour=11/a.parquet", ("raw.power_sample", "2025-03-03-11:00")),
+        ("power_sample/date=2025-03-03/hour=11/a.parquet", ("raw.sample_hour", "2025-03-03-11:00")),
         ("job_event/date=2025-03-03/hour=11/a.parquet", ("raw.job_event", "2025-03-03")),
         ("power_sample/date=2019-12-31/hour=11/a.parquet", None),
         ("released/a.parquet", None),

@@ -103,7 +103,7 @@ def test_days_and_months_have_partitions_and_go_back_to_the_first_accepted_stamp
         assert isinstance(specs[name].partitions_def, dg.DailyPartitionsDefinition)
     for name in MONTHLY:
         assert isinstance(specs[name].partitions_def, dg.MonthlyPartitionsDefinition)
-    assert isinstance(specs["raw.power_sample"].partitions_def, dg.HourlyPartitionsDefinition)
+    assert isinstance(specs["raw.sample_hour"].partitions_def, dg.HourlyPartitionsDefinition)
 
 
 def test_what_people_read_has_a_freshness_policy(specs: dict[str, dg.AssetSpec]) -> None:

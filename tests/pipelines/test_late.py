@@ -49,7 +49,7 @@ def test_each_day_of_each_daily_table_is_materialised(history: Driver, table: st
 
 
 def test_landed_tables_show_the_hours_and_days_that_came(history: Driver) -> None:
-    assert history.partitions_of_runs("raw.power_sample") == {f"{day}-11:00" for day in DAYS}
+    assert history.partitions_of_runs("raw.sample_hour") == {f"{day}-11:00" for day in DAYS}
     assert history.partitions_of_runs("raw.job_event") == {"2025-03-03"}
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from collectors.contract import MAX_TIME_MS, MIN_TIME_MS
 from tests.real.conftest import Imported
 from tests.real.lakes import Taken, take
 from warehouse.lake import Lake, open_lake
+from warehouse.samples import view_readings
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -115,14 +117,15 @@ def test_a_run_published_twice_shares_its_node_and_is_counted_once(taken: Taken,
 
 
 def test_equal_logs_of_neighbouring_nodes_are_all_kept(lake: Lake) -> None:
-    hosts, samples = lake.rows("select count(distinct host), count(*) from raw.power_sample where kind = 'node'")[0]
+    view_readings(lake, "reading", MIN_TIME_MS, MAX_TIME_MS)
+    hosts, samples = lake.rows("select count(distinct host), count(*) from reading where kind = 'node'")[0]
     assert hosts == 325
     # 133,739 readings less 8 non-positive ones and those that occur under two job names with the same host and stamp.
     twins = lake.value(
         """
         with log as (
             select host, md5(string_agg(power_mw::varchar, ',' order by ts_ms)) as content
-            from raw.power_sample where kind = 'node' group by host
+            from reading where kind = 'node' group by host
         )
         select count(*) from log join log as other on other.content = log.content and other.host <> log.host
         """

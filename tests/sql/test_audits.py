@@ -181,7 +181,7 @@ def test_a_month_that_is_to_do_is_not_yet_wrong(clean: Lake) -> None:
 
 
 def test_an_unknown_check_is_named_with_those_that_exist(clean: Lake) -> None:
-    with pytest.raises(ValueError, match="no audit check nonsense; the checks are: conservation, coverage"):
+    with pytest.raises(ValueError, match="no audit check nonsense; the checks are: clock_offset, conservation"):
         run_audits(clean, only=["nonsense"])
 
 

@@ -9,12 +9,11 @@ import pytest
 
 from models import factors
 from models.embodied.amortise import rate_gco2e_per_h
-from tests.sql.test_boundaries import readings
-from tests.sql.test_energy_oracle import DAY, RUN, load
+from tests.support import attribution
+from tests.support.attribution import DAY, START_MS, segment
 from warehouse.config import Config, Facility, Landing, Organisation
 from warehouse.lake import Lake, open_lake
 from warehouse.reference import sync_reference
-from warehouse.transform import fill
 
 PUE = 1.5
 KWH = 400 * 60 / 3.6e6
@@ -28,8 +27,8 @@ def emitted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     )
     with open_lake(config) as lake:
         sync_reference(lake)
-        load(lake, {"samples": readings("gpu-0", "gpu", 400), "jobs": []})
-        lake.transaction(lambda connection: fill(connection, config, RUN, "core.emission", DAY))
+        attribution.put_segments(lake, [segment(START_MS, START_MS + 60_000, 400.0 * 60)])
+        attribution.compute(lake, tables=(*attribution.ENERGY_TABLES, "core.emission"))
         yield request.param, lake
 
 

@@ -36,6 +36,48 @@ PENDING = Table(
     bookkeeping=("noted_at",),
 )
 
+PENDING_HOUR = Table(
+    "audit",
+    "pending_hour",
+    "An hour of which new readings landed: its hour file must be made again.",
+    grain="hour x cause",
+    key=("hour_start", "cause"),
+    columns=(
+        Column("hour_start", "TIMESTAMPTZ", "Start of the UTC hour."),
+        Column("cause", "VARCHAR", "Landed file (sha256) or command that asks for it."),
+    ),
+)
+
+PENDING_JOB = Table(
+    "audit",
+    "pending_job",
+    "A job attempt of which new rows landed: its life and its holds must be worked out again.",
+    grain="job x attempt x cause",
+    key=("job_id", "attempt", "cause"),
+    columns=(
+        Column("job_id", "VARCHAR", "Identifier of the job."),
+        Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", minimum=1),
+        Column("cause", "VARCHAR", "Landed file (sha256) or command that asks for it."),
+        Column("from_day", "DATE", "Earliest day of its new rows in that file."),
+        Column("to_day", "DATE", "Latest day of its new rows in that file."),
+    ),
+)
+
+SEGMENT_INPUT = Table(
+    "audit",
+    "segment_input",
+    "What the segments of an hour were made of; as long as it stays the same, no reading of the hour is opened again.",
+    grain="hour",
+    key=("hour_start",),
+    columns=(
+        Column("day", "DATE", "UTC day of the hour."),
+        Column("hour_start", "TIMESTAMPTZ", "Start of the UTC hour."),
+        Column("inner_sha256", "VARCHAR", "Hash over hour files, cuts inside the hour and the rules."),
+        Column("stitch_sha256", "VARCHAR", "Hash over the readings on both sides of its edges, cuts and rules."),
+    ),
+    partition="day",
+)
+
 MATERIALISATION = Table(
     "audit",
     "materialisation",
@@ -47,6 +89,7 @@ MATERIALISATION = Table(
         Column("partition_key", "VARCHAR", "Day or month (ISO 8601), or * for a table without partitions."),
         Column("rows_n", "BIGINT", "Rows of the partition.", minimum=0),
         Column("calc_run_id", "VARCHAR", "Calculation that filled it."),
+        Column("inputs_sha256", "VARCHAR", "Hash over what its rows rest on, where it is remembered.", nullable=True),
         Column("computed_at", "TIMESTAMPTZ", "When it was filled."),
     ),
     published=True,
@@ -94,4 +137,4 @@ RESTATEMENT = Table(
     bookkeeping=("restated_at",),
 )
 
-TABLES = (CALC_RUN, PENDING, MATERIALISATION, FINDING, RESTATEMENT)
+TABLES = (CALC_RUN, PENDING, PENDING_HOUR, PENDING_JOB, SEGMENT_INPUT, MATERIALISATION, FINDING, RESTATEMENT)

@@ -19,6 +19,16 @@ _ENERGY = (
     Column("estimated_j", "DOUBLE", "Part of energy_j that rests on modelled readings.", "J", minimum=0),
     Column("counter_j", "DOUBLE", "Part of energy_j that is a difference of counters.", "J", minimum=0),
 )
+_IN_TOTAL = Column(
+    "in_total", "BOOLEAN", "False where a containing device, the node meter or an outer measuring point counts it."
+)
+_COUNTED = Column(
+    "counted_j",
+    "DOUBLE",
+    "What the organisation's total takes from this row: all of energy_j, or the part that the node meter leaves to it.",
+    "J",
+    minimum=0,
+)
 ATTEMPT = Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", nullable=True, minimum=1)
 ALLOCATION = Column(
     "allocation", "VARCHAR", "job, idle (device without a job) or unallocated (shared equipment without a job)."
@@ -27,20 +37,24 @@ ALLOCATION = Column(
 ENERGY_SEGMENT = Table(
     "core",
     "energy_segment",
-    "Energy of one device between two neighbouring cuts; cuts are slot edges and starts and ends of jobs and phases.",
-    grain="device x measuring point x segment",
-    key=("host", "device", "point", "start_ms"),
+    "Energy of one device between two neighbouring cuts; cuts are slot edges and starts and ends of jobs and phases. "
+    "What lies inside the hour's readings and what joins them to other hours are rows of their own.",
+    grain="device x measuring point x segment x part",
+    key=("host", "device", "point", "start_ms", "part"),
     columns=(
         DAY,
+        HOUR,
+        Column("part", "VARCHAR", "inner (between readings of the hour) or stitch (across its edges)."),
         *_SERIES,
         Column("parent", "VARCHAR", "Device that contains this one.", nullable=True),
         Column("start_ms", "BIGINT", "Start of the segment, epoch milliseconds UTC.", "ms"),
         Column("end_ms", "BIGINT", "End of the segment, epoch milliseconds UTC.", "ms"),
         Column("slot_start", "TIMESTAMPTZ", "Start of the slot that contains the segment."),
         *_ENERGY,
+        Column("estimated_s", "DOUBLE", "Part of measured_s that rests on modelled readings.", "s", minimum=0),
         Column("samples_n", "BIGINT", "Readings that end inside the segment.", minimum=0),
         Column("source", "VARCHAR", "Interface that gave the readings."),
-        Column("in_total", "BOOLEAN", "False where a containing device or an outer measuring point already counts it."),
+        Column("flags", "SMALLINT", "Sum of: 1, a counter was reset; 2, it wrapped; 4, it rose implausibly."),
     ),
     partition="day",
 )
@@ -56,8 +70,9 @@ DEVICE_ENERGY = Table(
         Column("slot_start", "TIMESTAMPTZ", "Start of the slot."),
         *_SERIES,
         Column("source", "VARCHAR", "Interface that gave the readings."),
-        Column("in_total", "BOOLEAN", "False where a containing device or an outer measuring point already counts it."),
+        _IN_TOTAL,
         *_ENERGY[:4],
+        _COUNTED,
         Column("counter_fraction", "DOUBLE", "Share of energy_j from counters.", "fraction", True, 0, 1),
         Column("samples_n", "BIGINT", "Readings that end inside the slot.", minimum=0),
     ),
@@ -97,6 +112,8 @@ JOB = Table(
         Column("state", "VARCHAR", "Final state, or running."),
         Column("start_ms", "BIGINT", "Start of the job.", "ms", nullable=True),
         Column("end_ms", "BIGINT", "End of the job, or its last event while it runs.", "ms", nullable=True),
+        Column("first_ms", "BIGINT", "Earliest time that an event or a reservation of it states.", "ms"),
+        Column("last_ms", "BIGINT", "Latest time that an event or a reservation of it states.", "ms"),
     ),
     published=True,
 )
@@ -116,16 +133,41 @@ JOB_PHASE = Table(
     ),
 )
 
+JOB_HOLD = Table(
+    "core",
+    "job_hold",
+    "A job holds a device, or all devices of a host, from when to when in which phase; or reserves it without running.",
+    grain="job x attempt x phase x basis x host x device x start",
+    key=("job_id", "attempt", "phase", "basis", "host", "device", "start_ms"),
+    columns=(
+        Column("job_id", "VARCHAR", "Identifier of the job."),
+        Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", minimum=1),
+        Column("phase", "VARCHAR", "Life-cycle phase; of a reservation the phase next to it."),
+        Column("basis", "VARCHAR", "held (the job runs) or reserved (it has the device and does not run)."),
+        Column("host", "VARCHAR", "Host of the device."),
+        Column("device", "VARCHAR", "Stable device id, or * for every device of the host."),
+        Column("start_ms", "BIGINT", "Start, epoch milliseconds UTC.", "ms"),
+        Column("end_ms", "BIGINT", "End, epoch milliseconds UTC.", "ms"),
+        Column("share_fraction", "DOUBLE", "Part of the device that the job states to hold.", "fraction", True, 0, 1),
+    ),
+)
+
 JOB_ENERGY = Table(
     "core",
     "job_energy",
     "Energy of one job on one device in one hour; idle and unallocated energy are rows of their own.",
-    grain="allocation x job x attempt x phase x device x measuring point x hour",
-    key=("hour_start", "allocation", "job_id", "attempt", "phase", "host", "device", "point"),
+    grain="allocation x basis x job x attempt x phase x device x measuring point x hour",
+    key=("hour_start", "allocation", "basis", "job_id", "attempt", "phase", "host", "device", "point"),
     columns=(
         DAY,
         HOUR,
         ALLOCATION,
+        Column(
+            "basis",
+            "VARCHAR",
+            "Why it is there. Of a job: held, follows (equipment of the host follows its devices), reserved or spread "
+            "(idle energy that the policy gives to jobs). Of idle: reserved or free. Of unallocated: shared.",
+        ),
         Column("job_id", "VARCHAR", "Identifier of the job; NULL on idle and unallocated rows.", nullable=True),
         ATTEMPT,
         Column("phase", "VARCHAR", "Life-cycle phase; NULL on idle and unallocated rows.", nullable=True),
@@ -193,4 +235,4 @@ EMISSION = Table(
     published=True,
 )
 
-TABLES = (ENERGY_SEGMENT, DEVICE_ENERGY, JOB, JOB_PHASE, JOB_ENERGY, EMISSION)
+TABLES = (ENERGY_SEGMENT, DEVICE_ENERGY, JOB, JOB_PHASE, JOB_HOLD, JOB_ENERGY, EMISSION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from collectors import contract
+from warehouse import hourfile
 from warehouse.registry.types import Column, Table
 
 _DUCKDB_TYPE = {
@@ -23,6 +24,9 @@ ORIGIN = (
     Column("row_number", "BIGINT", "Position of the row in that file, counted from 0.", minimum=0),
     Column("written_ms", "BIGINT", "When the collector wrote that file, epoch milliseconds UTC.", "ms"),
 )
+
+_DAY = Column("day", "DATE", "UTC day of the hour.")
+_HOUR = Column("hour_start", "TIMESTAMPTZ", "Start of the UTC hour.")
 
 
 def _landed(table: contract.LandingTable) -> Table:
@@ -120,4 +124,95 @@ QUARANTINE_ROW = Table(
     bookkeeping=("first_seen",),
 )
 
-TABLES = (*(_landed(table) for table in contract.TABLES.values()), INGEST_FILE, QUARANTINE_FILE, QUARANTINE_ROW)
+SAMPLE_SOURCE = Table(
+    "raw",
+    "sample_source",
+    "Which landed files hold readings of which hour.",
+    grain="hour x landed file",
+    key=("hour_start", "file_sha256"),
+    columns=(
+        _DAY,
+        _HOUR,
+        Column("file_sha256", "VARCHAR", "Landed file."),
+        Column("written_ms", "BIGINT", "When the collector wrote that file, epoch milliseconds UTC.", "ms"),
+        Column("path", "VARCHAR", "Path under the landing root when it was first seen."),
+        Column("rows_n", "BIGINT", "Rows of the hour in that file that no row rule refused.", minimum=0),
+        Column("refused_n", "BIGINT", "Rows of the whole file that a row rule refused.", minimum=0),
+    ),
+    partition="day",
+    bookkeeping=("path",),
+)
+
+SAMPLE_HOUR = Table(
+    "raw",
+    "sample_hour",
+    "One hour file: all readings of an hour (of some hosts, where there are very many), compacted from landed files.",
+    grain="hour x shard",
+    key=("hour_start", "shard"),
+    columns=(
+        _DAY,
+        _HOUR,
+        Column("shard", "INTEGER", "Number of the file among those of the hour, from 0.", minimum=0),
+        Column("file_sha256", "VARCHAR", "SHA-256 of the hour file's bytes; it is also its name."),
+        Column("sources_sha256", "VARCHAR", "Hash over the landed files of the hour and the rows refused in them."),
+        Column("size_bytes", "BIGINT", "Size of the hour file.", "bytes", minimum=0),
+        Column("rows_n", "BIGINT", "Rows in the hour file.", minimum=0),
+        Column("series_n", "BIGINT", "Series in the hour file.", minimum=0),
+        Column("first_ms", "BIGINT", "Earliest time of a row.", "ms"),
+        Column("last_ms", "BIGINT", "Latest time of a row.", "ms"),
+    ),
+    partition="day",
+)
+
+_SERIES_TYPES = {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.bool_(): "BOOLEAN", pa.string(): "VARCHAR"}
+_SERIES_TEXTS = {
+    "host": "Host of the device.",
+    "device": "Stable device id.",
+    "point": "Where the power is measured.",
+    "kind": "Kind of device.",
+    "parent": "Device that contains this one.",
+    "source": "Interface that gave the readings.",
+    "row_offset": "First row of the series in the hour file.",
+    "rows_n": "Rows of the series.",
+    "readings_n": "Rows with a power or a counter.",
+    "power_n": "Readings with a power.",
+    "counter_n": "Readings with a counter.",
+    "estimated_n": "Readings that are modelled.",
+    "sessions_n": "Counter sessions, one after another.",
+    "drops_n": "Falls of the counter inside a session.",
+    "is_mixed": "True where readings have more than one kind or source.",
+}
+
+
+def _series_column(name: str, kind: pa.DataType) -> Column:
+    end, _, rest = name.partition("_")
+    text = _SERIES_TEXTS.get(name) or f"{rest.rsplit('_', 1)[0].replace('_', ' ')} of the {end} reading.".capitalize()
+    unit = {"ms": "ms", "mw": "mW", "mj": "mJ"}.get(name.rsplit("_", 1)[-1])
+    required = name in _SERIES_TEXTS and name != "parent"
+    return Column(name, _SERIES_TYPES[kind], text, unit, nullable=not required)
+
+
+SAMPLE_SERIES = Table(
+    "raw",
+    "sample_series",
+    "One series in an hour file: where it lies, its first and last reading, and what is peculiar about its counter.",
+    grain="hour x host x device x measuring point",
+    key=("hour_start", *hourfile.SERIES_KEY),
+    columns=(
+        _DAY,
+        _HOUR,
+        Column("shard", "INTEGER", "Hour file that holds it.", minimum=0),
+        *(_series_column(field.name, field.type) for field in hourfile.SERIES_SCHEMA),
+    ),
+    partition="day",
+)
+
+TABLES = (
+    *(_landed(table) for table in contract.TABLES.values() if table.name != "power_sample"),
+    SAMPLE_SOURCE,
+    SAMPLE_HOUR,
+    SAMPLE_SERIES,
+    INGEST_FILE,
+    QUARANTINE_FILE,
+    QUARANTINE_ROW,
+)

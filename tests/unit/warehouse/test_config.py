@@ -34,7 +34,7 @@ def test_the_least_configuration_assumes_no_place(tmp_path: Path) -> None:
         (LEAST + "[accounting]\nslot_minutes = 7", "accounting.slot_minutes"),
         (LEAST + "[accounting]\nslot_minutes = 0", "must divide 60"),
         (LEAST + "[accounting]\nmax_gap_s = -1", "accounting.max_gap_s"),
-        (LEAST + "[accounting]\nidle = 'spread'", "accounting.idle"),
+        (LEAST + "[accounting]\nidle = 'forget'", "accounting.idle"),
         (LEAST + "[acounting]\nslot_minutes = 5", "acounting: Extra inputs are not permitted"),
         (LEAST + "[lake]\ncatalog = 'mysql:x'", "sqlite: (a file) or postgres:"),
         (LEAST + "[[facility]]\nid = 'a'\npue = 0.9", "facility.0.pue"),

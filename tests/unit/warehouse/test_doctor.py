@@ -186,7 +186,7 @@ def test_what_a_dead_process_left_is_found_and_removed(home: Config) -> None:
     left.write_bytes(b"x")
     alive = home.published_path / f".organisation.duckdb.{os.getppid()}.building"
     alive.write_bytes(b"x")
-    orphan = Path(home.lake_data) / "raw" / "power_sample" / "ducklake-orphan.parquet"
+    orphan = Path(home.lake_data) / "raw" / "job_event" / "ducklake-orphan.parquet"
     shutil.copy(next(Path(home.lake_data).rglob("*.parquet")), orphan)
     os.utime(orphan, (1, 1))
     assert stale_temporaries(home) == [left]

@@ -11,9 +11,10 @@ from tests.support.landed import job_event, landed_bytes, landed_name, put, samp
 from tests.support.worlds import EVENING_MS, World, all_hashes, differing, make_home
 from warehouse import engine, transform
 from warehouse.config import Config
-from warehouse.engine import RunReport, begin, compute_pending, note_days, pending, run_all, run_table
+from warehouse.engine import RunReport, begin, compute_pending, note_days, pending, run_all
 from warehouse.ingest import ingest_landing
 from warehouse.lake import Lake, open_lake
+from warehouse.rerun import partitions_of, run_table
 
 DAYS = ["2025-03-03", "2025-03-04"]
 HOUR_MS = 3_600_000
@@ -144,10 +145,10 @@ def test_one_table_alone_comes_out_the_same(lake: Lake) -> None:
     run_all(lake)
     before = all_hashes(lake)
     for name in transform.COMPUTED:
-        run_table(lake, name, engine.partitions_of(lake, name))
+        run_table(lake, name, partitions_of(lake, name))
     assert differing(before, all_hashes(lake)) == {}
     with pytest.raises(ValueError, match=r"core\.device_energy"):
-        engine.partitions_of(lake, "core.nothing")
+        partitions_of(lake, "core.nothing")
 
 
 @pytest.mark.slow

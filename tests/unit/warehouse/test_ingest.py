@@ -12,6 +12,7 @@ import pytest
 from collectors import contract
 from tests.support.homes import write_config
 from tests.support.landed import job_event, landed_bytes, landed_name, put, sample
+from tests.support.readings import count_readings, readings
 from tests.support.worlds import EVENING_MS as T
 from tests.support.worlds import all_hashes, differing
 from warehouse import ingest
@@ -44,7 +45,7 @@ def test_rows_ledger_and_archive(lake: Lake) -> None:
     ledger = lake.rows("select file_sha256, path, rows_total, first_ms, last_ms, host from raw.ingest_file")
     sha256 = ledger[0][0]
     assert ledger == [(sha256, landed_name("power_sample", T, "w-1"), 5, T, T + 4000, "host-0")]
-    assert lake.rows("select row_number, power_mw from raw.power_sample order by 1")[4] == (4, 100_004)
+    assert readings(lake, "source_row, power_mw")[4] == (4, 100_004)
     assert not path.exists()
     archived = lake.config.archive_path / "power_sample/date=2025-03-03/hour=21" / f"{sha256}.parquet"
     assert archived.exists()
@@ -53,7 +54,7 @@ def test_rows_ledger_and_archive(lake: Lake) -> None:
 def test_row_numbers_are_positions_in_a_large_file(lake: Lake) -> None:
     rows = [sample(T + second, power_mw=second) for second in range(300_000)]
     ingest_file(lake, _file(lake.config, rows))
-    assert lake.value("select count(*) from raw.power_sample where row_number = power_mw") == 300_000
+    assert count_readings(lake, where="source_row = power_mw") == 300_000
 
 
 def test_the_same_content_under_another_name_changes_nothing(lake: Lake) -> None:
@@ -74,7 +75,7 @@ def test_a_refused_row_does_not_stop_the_others(lake: Lake) -> None:
     rows = [*_samples(9), sample(T + 20_000, power_mw=-7)]
     outcome = ingest_file(lake, _file(lake.config, rows))
     assert (outcome.status, outcome.rows_rejected) == ("loaded", 1)
-    assert lake.value("select count(*) from raw.power_sample") == 9
+    assert count_readings(lake) == 9
     refused = lake.rows(
         "select row_number, reason, time_ms, state, row_json::json->>'power_mw' from raw.quarantine_row"
     )
@@ -86,7 +87,7 @@ def test_a_file_of_which_most_rows_are_refused_is_refused(lake: Lake, bad: int, 
     rows = [sample(T + number, power_mw=-1 if number < bad else 1) for number in range(10)]
     outcome = ingest_file(lake, _file(lake.config, rows))
     assert outcome.status == status
-    assert lake.value("select count(*) from raw.power_sample") == (5 if status == "loaded" else 0)
+    assert count_readings(lake) == (5 if status == "loaded" else 0)
     if status == "quarantined":
         assert outcome.reason == "rows_refused"
         assert "6 of 10 rows" in outcome.detail
@@ -145,7 +146,7 @@ def test_two_that_see_the_same_file_take_it_in_once(config: Config, monkeypatch:
 
         monkeypatch.setattr(ingest, "_load", overtaken)
         assert ingest_file(one, path).status == "known"
-        assert one.value("select count(*) from raw.power_sample") == 5
+        assert count_readings(one) == 5
         assert one.value("select count(*) from audit.pending") == 1
     assert next(config.archive_path.rglob("*.parquet")).read_bytes() == content
 
@@ -195,11 +196,11 @@ def test_links_pipes_and_folders_with_names_of_files(lake: Lake, tmp_path: Path)
     }
     assert secret.exists()
     assert not good.exists()
-    assert lake.value("select count(*) from raw.power_sample") == 2
+    assert count_readings(lake) == 2
     assert list(landed_files(lake.config.landing_path)) == []
 
 
-HOSTILE = ("'; drop table raw.power_sample; --", "\u202egnp", "zwölf 机 🔥", "a\nb\tc", "a" * 5000, "$sha256", "%s{}")
+HOSTILE = ("'; drop table raw.job_event; --", "\u202egnp", "zwölf 机 🔥", "a\nb\tc", "a" * 5000, "$sha256", "%s{}")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

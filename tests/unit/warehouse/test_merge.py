@@ -11,9 +11,11 @@ import pytest
 
 from tests.support.homes import make_home
 from tests.support.landed import job_event, landed_bytes, landed_name, put, sample
+from tests.support.readings import readings
 from tests.support.worlds import EVENING_MS as T
 from tests.support.worlds import all_hashes, differing
 from warehouse.config import Config
+from warehouse.engine import settle
 from warehouse.ingest import ingest_file, ingest_landing
 from warehouse.lake import Lake, open_lake
 
@@ -26,10 +28,11 @@ def _take(lake: Lake, rows: Rows, written_ms: int, *, name: str | None = None, t
 
 
 def _standing(lake: Lake) -> list[int]:
-    return [value for (value,) in lake.rows("select power_mw from raw.power_sample order by ts_ms")]
+    return [value for (value,) in readings(lake, "power_mw")]
 
 
 def _conflicts(lake: Lake) -> list[tuple[int, int]]:
+    settle(lake)
     sql = "select written_ms, (row_json::json->>'power_mw')::int from raw.quarantine_row where reason = 'conflict'"
     return sorted(lake.rows(sql))
 
@@ -57,7 +60,8 @@ def test_of_equal_other_values_the_earliest_is_kept(config: Config, order: tuple
 def test_a_duplicate_leaves_no_trace_and_no_other_owner(lake: Lake) -> None:
     _take(lake, [sample(T), sample(T + 1)], 200)
     _take(lake, [sample(T)], 100)  # the same row, written earlier: it is that file's row now
-    assert lake.rows("select ts_ms, written_ms from raw.power_sample order by 1") == [(T, 100), (T + 1, 200)]
+    # Sources are counted in the order of their writing.
+    assert readings(lake, "ts_ms, source_file") == [(T, 0), (T + 1, 1)]
     assert _conflicts(lake) == []
 
 
@@ -82,7 +86,7 @@ def test_null_is_a_value_and_not_equal_to_one(lake: Lake) -> None:
     _take(lake, [sample(T, power_mw=5, energy_mj=None)], 100)
     _take(lake, [sample(T, power_mw=5, energy_mj=1)], 200)
     _take(lake, [sample(T, power_mw=5, energy_mj=None)], 300)
-    assert lake.rows("select energy_mj from raw.power_sample") == [(None,)]
+    assert readings(lake, "energy_mj") == [(None,)]
     assert len(_conflicts(lake)) == 1
 
 
@@ -140,6 +144,7 @@ def test_any_order_gives_the_same_rows_and_conflicts(tmp_path: Path, seed: int) 
                 if turn:
                     ingest_landing(lake)
             ingest_landing(lake)
+            settle(lake)
             seen.append(all_hashes(lake, ("raw",)))
             _against_oracle(lake, deliveries, contents)
     assert differing(seen[0], seen[1]) == {}
@@ -162,8 +167,9 @@ def _against_oracle(lake: Lake, deliveries: list[tuple[Rows, int, str]], content
         first = standing.setdefault(key, row)
         if first[4] != value:
             refused.setdefault((key, value), row)
-    columns = "written_ms, file_sha256, row_number, ts_ms, power_mw"
-    assert sorted(lake.rows(f"select {columns} from raw.power_sample")) == sorted(standing.values())
+    kept = readings(lake, "source_file, source_row, ts_ms, power_mw")
+    sources = lake.rows("select written_ms, file_sha256 from raw.sample_source order by 1, 2")  # all of one hour
+    assert sorted((*sources[file], *rest) for file, *rest in kept) == sorted(standing.values())
     found = lake.rows(
         "select written_ms, file_sha256, row_number, time_ms, (row_json::json->>'power_mw')::int "
         "from raw.quarantine_row"

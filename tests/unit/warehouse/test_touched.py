@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.landed import job_device, job_event, landed_bytes, landed_name, put, sample
-from warehouse.engine import pending, run_all
+from warehouse.engine import pending, run_all, settle
 from warehouse.ingest import ingest_file
 from warehouse.lake import Lake
 from warehouse.quarantine import discard
@@ -24,9 +24,11 @@ def _take(lake: Lake, table: str, rows: list[dict[str, Any]], written_ms: int = 
     time = "start_ms" if "start_ms" in rows[0] else "ts_ms"
     name = landed_name(table, rows[0][time], f"w-{written_ms}-{abs(hash(str(rows)))}")
     content = landed_bytes(table, rows, written_ms=written_ms)
+    lake.transaction(lambda inside: inside.execute("DELETE FROM lake.audit.pending"))
     outcome = ingest_file(lake, put(lake.config.landing_path, name, content))
     assert outcome.status == "loaded"
-    return list(outcome.days)
+    settle(lake)
+    return [key for key in pending(lake) if key != "*" and len(key) == len(MON)]
 
 
 def _sample(at_ms: int, **changes: Any) -> list[dict[str, Any]]:
@@ -79,12 +81,16 @@ def test_a_file_over_several_days_touches_the_neighbours_of_each(lake: Lake) -> 
     assert _take(lake, "power_sample", rows) == [MON, THU, FRI]
 
 
-def test_a_job_touches_the_days_of_its_life_that_have_readings(lake: Lake) -> None:
+def test_a_job_touches_its_last_day_and_the_days_with_readings_on_which_something_changes(lake: Lake) -> None:
     _take(lake, "power_sample", _sample(NOON_MS + DAY_MS))
     assert _take(lake, "job_event", [job_event(NOON_MS, "j", "started")]) == [MON]
     ended = [job_event(NOON_MS + 3 * DAY_MS, "j", "ended")]
-    assert _take(lake, "job_event", ended) == [MON, TUE, THU]
-    assert _take(lake, "job_device", [job_device("j", NOON_MS)]) == [MON, TUE, THU]
+    assert _take(lake, "job_event", ended) == [THU], "it holds nothing on the days before"
+    assert _take(lake, "job_device", [job_device("j", NOON_MS)]) == [TUE, THU]
+    later = [job_event(NOON_MS + 4 * DAY_MS, "j", "ended")]
+    assert _take(lake, "job_event", later) == [FRI], "its end moved; what it held before stays"
+    renamed = [job_event(NOON_MS + 4 * DAY_MS, "j", "heartbeat", team="other")]
+    assert _take(lake, "job_event", renamed) == [TUE, FRI], "every row of the job has another team"
     assert _take(lake, "job_event", [job_event(NOON_MS, "other", "started")]) == [MON]
 
 

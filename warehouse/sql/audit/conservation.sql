@@ -1,7 +1,7 @@
 -- check: conservation    severity: critical    blocking: yes    scope: day    asset: core.job_energy
 -- Jobs + idle + unallocated must equal the device total for every device and hour.
 -- grain: host x device x point x hour    units: J
--- inputs: core.job_energy, core.energy_segment
+-- inputs: core.job_energy, core.device_energy
 -- $first_day, $last_day: days to check; $tolerance: relative difference allowed
 with allocated as (
     select day, host, device, point, hour_start, exact_sum(energy_j) as energy_j
@@ -10,8 +10,8 @@ with allocated as (
     group by all
 ),
 metered as (
-    select day, host, device, point, date_trunc('hour', slot_start) as hour_start, exact_sum(energy_j) as energy_j
-    from lake.core.energy_segment
+    select day, host, device, point, date_trunc('hour', slot_start) as hour_start, exact_sum(counted_j) as energy_j
+    from lake.core.device_energy
     where day between $first_day and $last_day and in_total
     group by all
 )

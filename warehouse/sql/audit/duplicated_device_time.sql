@@ -1,7 +1,7 @@
 -- check: duplicated_device_time    severity: major    blocking: no    scope: day    asset: core.job_energy
 -- No device has more than an hour in an hour: two measuring points, two host names or jobs that hold more than the whole.
 -- grain: day x device    units: s, fraction
--- inputs: core.job_energy, core.job, raw.job_device
+-- inputs: core.job_energy, core.job_hold
 -- $first_day, $last_day: days to check; $first_ms, $end_ms: their bounds; $slack_s: allowance for stamps
 with counted as (
     select day, hour_start, host, device, exact_sum(measured_s + gap_s) as held_s
@@ -18,12 +18,9 @@ worldwide as (
     having count(distinct host) > 1
 ),
 stated as (
-    select held.job_id, held.attempt, held.host, held.device, held.share_fraction,
-        greatest(held.start_ms, job.start_ms) as start_ms,
-        least(coalesce(held.end_ms, job.end_ms), job.end_ms) as end_ms
-    from lake.raw.job_device as held
-    join lake.core.job as job using (job_id, attempt)
-    where held.share_fraction is not null and held.start_ms < $end_ms and job.end_ms > $first_ms
+    select host, device, start_ms, end_ms, share_fraction
+    from lake.core.job_hold
+    where basis = 'held' and share_fraction is not null and start_ms < $end_ms and end_ms > $first_ms
 ),
 shared as (
     select cast(make_timestamp(one.start_ms * 1000) as date) as day, one.host, one.device, one.start_ms,

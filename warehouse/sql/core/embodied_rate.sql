@@ -1,28 +1,52 @@
 -- Embodied emissions per second of one device: chip, server and building, straight line over the service life.
 -- grain: host x device x component x factor    keys: the same    units: gCO2e/s
--- inputs: core.job_energy, raw.asset_event, ref.host_hardware, ref.hardware_embodied, hardware_name (temporary)
--- $day: the day to compute; $day_end_ms: its end
+-- inputs: core.job_energy, core.energy_segment, raw.asset_event, ref.host_hardware, ref.hardware_embodied,
+--         hardware_name (temporary)    $day: the day to compute; $day_end_ms: its end
 --
--- Hardware is known from asset events, else from the configuration, else it is the archetype of its kind (tier T4). Server and
--- building are carried by the devices that lead a host (the node meter, else accelerators, else processors), in equal parts.
--- Processors shown as chips are taken out of a server figure that contains them. Hardware without any factor gives a row
--- without a figure.
-with seen as (
+-- Hardware is known from asset events, else from the configuration, else it is the archetype of its kind (tier T4). Server
+-- and building are carried by the devices that lead a host (the node meter or what it leaves beside metered parts, else
+-- accelerators, else processors), in equal parts. Parts of an accelerator that are shown in its place (MIG) are one chip
+-- together. Chips stand on the node's row only where no accelerator of the host is shown by itself. Processors shown as
+-- chips are taken out of a server figure that contains them. Hardware without any factor gives a row without a figure.
+with container as (
+    select host, device, max(parent) as parent
+    from lake.core.energy_segment
+    where day = $day and parent is not null and kind in ('gpu', 'accelerator')
+    group by host, device
+),
+shown as (
     select host, device, max(kind) as kind,
         case max(kind) when 'node' then 3 when 'gpu' then 2 when 'accelerator' then 2 when 'cpu' then 1 else 0 end as rank
     from lake.core.job_energy
     where day = $day
     group by host, device
 ),
+-- A seat is a piece of hardware: a container and its parts, or the node meter and host_other, share one and take turns.
+seen as (
+    select shown.*,
+        coalesce(container.parent, device) as seat,
+        case when container.parent is null then 1.0
+            else 1.0 / count(*) over (partition by host, container.parent) end as seat_part
+    from shown
+    left join container using (host, device)
+),
 leader as (
-    select host, max(rank) as rank, count(*) filter (where kind in ('gpu', 'accelerator')) as accelerators_n
+    select host, max(rank) as rank,
+        count(distinct case when kind in ('gpu', 'accelerator') then seat end) as accelerators_n
     from seen
     group by host
 ),
-lead_device as (
-    select seen.host, seen.device, 1.0 / count(*) over (partition by seen.host) as part
+seats as (
+    select host, count(distinct seat) filter (where device <> 'host_other') as seats_n
     from seen
     join leader using (host, rank)
+    group by host
+),
+lead_device as (
+    select host, device, case when device = 'host_other' then 1.0 else seat_part / seats_n end as part
+    from seen
+    join leader using (host, rank)
+    join seats using (host)
     where seen.rank > 0
 ),
 -- What the events of an asset say of it last; an event need not repeat where the asset stands.
@@ -76,33 +100,37 @@ own_chip as (
             any_value(asset.hardware_key),
             case when any_value(seen.kind) <> 'cpu' then any_value(stated.hardware.accelerator_key) end
         ) as hardware_key,
-        1.0 as quantity
+        any_value(seen.seat_part) as quantity
     from seen
     join leader using (host)
-    left join asset on asset.host = seen.host and asset.device = seen.device
+    left join asset on asset.host = seen.host and asset.device = seen.seat
     left join stated on stated.host = seen.host
     where seen.kind in ('gpu', 'accelerator') or (seen.kind = 'cpu' and leader.rank = 1)
     group by seen.host, seen.device, seen.kind
 ),
 -- Chips behind a node meter: those of the asset list, else those that the configuration states.
+unseen as (
+    select lead_device.*
+    from lead_device
+    join leader using (host)
+    where leader.rank = 3 and accelerators_n = 0
+),
 node_chip as (
-    select seen.host, seen.device, asset.kind, asset.hardware_key, cast(asset.quantity as double) as quantity
-    from seen
-    join asset on asset.host = seen.host and asset.kind = 'accelerator'
-    where seen.kind = 'node'
+    select unseen.host, unseen.device, asset.kind, asset.hardware_key, part * asset.quantity as quantity
+    from unseen
+    join asset on asset.host = unseen.host and asset.kind = 'accelerator'
     union all
-    select seen.host, seen.device, 'accelerator', stated.hardware.accelerator_key,
-        cast(stated.hardware.accelerators_n as double)
-    from seen
+    select unseen.host, unseen.device, 'accelerator', stated.hardware.accelerator_key, part * stated.hardware.accelerators_n
+    from unseen
     join stated using (host)
-    where seen.kind = 'node' and stated.hardware.accelerator_key is not null
-        and not exists (select 1 from asset where asset.host = seen.host and asset.kind = 'accelerator')
+    where stated.hardware.accelerator_key is not null
+        and not exists (select 1 from asset where asset.host = unseen.host and asset.kind = 'accelerator')
     union all
-    select seen.host, seen.device, 'unknown', null, 1.0
-    from seen
+    select unseen.host, unseen.device, 'unknown', null, part
+    from unseen
     left join stated using (host)
-    where seen.kind = 'node' and stated.hardware.accelerator_key is null
-        and not exists (select 1 from asset where asset.host = seen.host and asset.kind = 'accelerator')
+    where stated.hardware.accelerator_key is null
+        and not exists (select 1 from asset where asset.host = unseen.host and asset.kind = 'accelerator')
 ),
 chip as (
     select held.host, held.device, 'chip' as component,

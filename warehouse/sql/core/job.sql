@@ -1,6 +1,7 @@
 -- One attempt of a job with the newest attributes that its events state.
 -- grain: job x attempt    keys: job_id, attempt    units: ms
--- inputs: raw.job_event, touched_job (temporary)
+-- inputs: raw.job_event, raw.job_device, touched_job (temporary)
+-- $first_job_day, $last_job_day: days on which rows of the touched jobs lie; other days are not read
 with event as (
     select raw.* exclude (day, file_sha256, row_number, written_ms),
         -- Events of the same millisecond happen in the order of a job's life.
@@ -9,6 +10,14 @@ with event as (
         end as happened
     from lake.raw.job_event as raw
     semi join touched_job using (job_id, attempt)
+    where raw.day between $first_job_day and $last_job_day
+),
+reserved as (
+    select job_id, attempt, min(start_ms) as first_ms, max(greatest(start_ms, coalesce(end_ms, start_ms))) as last_ms
+    from lake.raw.job_device
+    semi join touched_job using (job_id, attempt)
+    where day between $first_job_day and $last_job_day
+    group by job_id, attempt
 )
 select
     job_id, attempt,
@@ -36,7 +45,10 @@ select
     coalesce(
         min(ts_ms) filter (where event = 'started'), min(ts_ms) filter (where event in ('heartbeat', 'phase_changed'))
     ) as start_ms,
-    coalesce(max(ts_ms) filter (where event = 'ended'), max(ts_ms) filter (where event <> 'submitted')) as end_ms
+    coalesce(max(ts_ms) filter (where event = 'ended'), max(ts_ms) filter (where event <> 'submitted')) as end_ms,
+    least(min(ts_ms), any_value(reserved.first_ms)) as first_ms,
+    greatest(max(ts_ms), any_value(reserved.last_ms)) as last_ms
 from event
+left join reserved using (job_id, attempt)
 group by job_id, attempt
 order by job_id, attempt

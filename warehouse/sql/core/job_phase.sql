@@ -1,6 +1,9 @@
 -- Phases inside a job: from its start and from every change of phase to the next one or the end.
 -- grain: job x attempt x start    keys: job_id, attempt, start_ms    units: ms
 -- inputs: raw.job_event, core.job, touched_job (temporary)
+-- $first_job_day, $last_job_day: days on which rows of the touched jobs lie; other days are not read
+--
+-- A job whose end is stamped at or before its start has no phase: its length is not known.
 with change as (
     -- Of several changes in the same millisecond the last in the job's life counts; a change stamped before the start
     -- begins at the start.
@@ -9,7 +12,9 @@ with change as (
     from lake.raw.job_event as raw
     join lake.core.job as job on job.job_id = raw.job_id and job.attempt = raw.attempt
     semi join touched_job on touched_job.job_id = raw.job_id and touched_job.attempt = raw.attempt
-    where raw.event in ('started', 'phase_changed') and job.start_ms is not null
+    where raw.day between $first_job_day and $last_job_day
+        and raw.event in ('started', 'phase_changed')
+        and job.start_ms is not null
     group by all
 ),
 bounded as (

@@ -1,19 +1,36 @@
--- Days touched by new job rows: start and end of the job, and the days between them that have readings.
--- grain: day    keys: day    inputs: good (temporary), raw.job_event, raw.job_device, raw.power_sample
-with touched as (select distinct job_id, attempt from good),
-moment as (
-    select job_id, attempt, ts_ms as at_ms from lake.raw.job_event semi join touched using (job_id, attempt)
-    union all
-    select job_id, attempt, unnest([start_ms, coalesce(end_ms, start_ms)])
-    from lake.raw.job_device semi join touched using (job_id, attempt)
+-- Days touched by jobs that were worked out anew: those in which another device is held, or from or until another moment;
+-- all days of a job of which a column by which figures are grouped changed; and in any case its last day, with which the
+-- row of the job itself is computed.
+-- grain: day    keys: day
+-- inputs: old_job, old_hold, touched_job (temporary), core.job, core.job_hold, raw.sample_hour
+with job as (select * from lake.core.job semi join touched_job using (job_id, attempt)),
+hold as (select * from lake.core.job_hold semi join touched_job using (job_id, attempt)),
+other_hold as ((from hold except from old_hold) union all (from old_hold except from hold)),
+-- Where only the end of a hold moved, the days before the earlier end stay as they are.
+moved as (
+    select start_ms, min(end_ms) as first_end_ms, max(end_ms) as last_end_ms, count(*) as ends_n
+    from other_hold
+    group by job_id, attempt, phase, basis, host, device, share_fraction, start_ms
+),
+held as (
+    select case when ends_n = 2 then first_end_ms else start_ms end as from_ms, last_end_ms as to_ms from moved
+),
+named as (
+    select job_id, attempt, org, team, project, model, model_version, provider, region, facility, phase from job
+    except
+    select job_id, attempt, org, team, project, model, model_version, provider, region, facility, phase from old_job
 ),
 span as (
-    select cast(make_timestamp(min(at_ms) * 1000) as date) as from_day,
-        cast(make_timestamp(max(at_ms) * 1000) as date) as to_day
-    from moment group by job_id, attempt
+    select from_ms, to_ms from held
+    union all
+    select first_ms, last_ms from job semi join named using (job_id, attempt)
+),
+day as (
+    select distinct cast(make_timestamp(from_ms * 1000) as date) as from_day,
+        cast(make_timestamp(to_ms * 1000) as date) as to_day
+    from span
 )
-select distinct unnest([from_day, to_day]) as day from span
+select distinct cast(make_timestamp(last_ms * 1000) as date) as day from job
 union
-select distinct r.day from lake.raw.power_sample as r
-join (select distinct from_day, to_day from span where to_day > from_day + 1) as s
-  on r.day between s.from_day and s.to_day
+select distinct reading.day from lake.raw.sample_hour as reading
+join day on reading.day between day.from_day and day.to_day

@@ -16,6 +16,7 @@ energy as (
         count(distinct (host, device, point)) as devices_n
     from lake.core.job_energy
     semi join touched_job using (job_id, attempt)
+    where day between $first_job_day and $last_job_day
     group by all
 ),
 -- Devices that the job names but that gave no reading count against its coverage.
@@ -23,7 +24,7 @@ reserved as (
     select job_id, attempt, count(distinct (host, device)) as devices_n
     from lake.raw.job_device
     semi join touched_job using (job_id, attempt)
-    where device <> '*'
+    where device <> '*' and day between $first_job_day and $last_job_day
     group by all
 ),
 mass as (
@@ -43,13 +44,14 @@ mass as (
         exact_sum(high_gco2e) / 1e3 as high_kgco2e
     from lake.core.emission
     semi join touched_job using (job_id, attempt)
+    where day between $first_job_day and $last_job_day
     group by all
 ),
 work as (
     select job_id, cast(sum(requests_n) as bigint) as requests_n, cast(sum(input_tokens_n) as bigint) as input_tokens_n,
         cast(sum(output_tokens_n) as bigint) as output_tokens_n
     from lake.raw.work_counter
-    where job_id is not null
+    where job_id in (select job_id from touched_job) and day >= $first_job_day
     group by all
 )
 select

@@ -146,6 +146,9 @@ def emission_rows(scenario: Scenario, daily: list[dict[str, Any]]) -> list[dict[
     return rows
 
 
+BASIS = {"job": "held", "idle": "free", "unallocated": "shared"}
+
+
 def job_energy_rows(daily: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for number, row in enumerate(daily):
@@ -157,7 +160,8 @@ def job_energy_rows(daily: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if kwh:
                 rows.append({
                     "day": row["day"], "hour_start": hour_start,
-                    "allocation": row["allocation"], "phase": row["phase"], "host": "gpu-1", "device": f"d{number}",
+                    "allocation": row["allocation"], "basis": BASIS[row["allocation"]], "phase": row["phase"],
+                    "host": "gpu-1", "device": f"d{number}",
                     "point": "board", "kind": "gpu", "facility": row["region"], "zone": row["zone"], "source": source,
                     "energy_j": kwh * 3.6e6, "measured_s": 1.0, "gap_s": 0.0, "estimated_j": estimated * 3.6e6,
                     "counter_j": 0.0, "covered_s": 1.0,
