@@ -8,10 +8,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint wheels dev docs lock clean
+.PHONY: help setup run test check lint bench bench-full wheels dev docs lock clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "wattledger needs Python 3.11 or newer; none found on PATH. Install one, or: make PYTHON=/path/to/python3 run" >&2; exit 2; }
@@ -34,6 +34,12 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: setup ## measure speed and size against the goals, five minutes; writes bench/RESULTS.md
+	@$(BIN)/python -m bench short
+
+bench-full: setup ## the same with 260M rows and a year of history, about an hour
+	@$(BIN)/python -m bench full
 
 wheels: setup ## build the platform wheel and the light collectors wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -1,4 +1,4 @@
-"""What exact sums cost: ``exact_sum`` (decimals) against ``sum`` (doubles) in one run, in CPU seconds.
+"""What exact sums cost: ``exact_sum`` against decimals and against plain doubles in one run, in CPU seconds.
 
 Run: python bench/exact_sum.py [millions of rows]
 """
