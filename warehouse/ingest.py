@@ -369,7 +369,7 @@ def _commit(
         if table.name == staging.POWER_SAMPLE:
             samples.note_sources(inside, [(one.landed.sha256, one.relative, rejected) for one in fresh])
         else:
-            merge.merge(inside, table)
+            days.update(merge.merge(inside, table))
         if table.name in jobs.NOTING_TABLES:
             jobs.note_jobs(inside)
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")

@@ -38,21 +38,29 @@ def _days(connection: duckdb.DuckDBPyConnection) -> str:
     return ", ".join(days)
 
 
-def merge(connection: duckdb.DuckDBPyConnection, table: LandingTable) -> None:
+def merge(connection: duckdb.DuckDBPyConnection, table: LandingTable) -> list[str]:
     """Merge the rows of the temporary table ``good`` into the raw table, in the caller's transaction.
 
     Args:
         connection: a connection with the lake attached and in a transaction.
         table: the landing table. ``good`` has its columns and those of origin.
+
+    Returns:
+        Days (ISO 8601) whose rows in quarantine changed: the data quality of a day counts them.
     """
     days = _days(connection)
     if not days:
-        return
+        return []
     if _find_twice(connection, table, days):
         _find_contested(connection, table, days)
         _apply(connection, table, days)
-    else:
-        _insert(connection, table, "SELECT * FROM good")
+        changed = connection.execute(
+            "SELECT DISTINCT CAST(make_timestamp(time_ms * 1000) AS DATE) FROM contested "
+            "WHERE (stands_in = 'quarantine') <> (belongs_in = 'quarantine')"
+        )
+        return sorted(str(day) for (day,) in changed.fetchall())
+    _insert(connection, table, "SELECT * FROM good")
+    return []
 
 
 def _find_twice(connection: duckdb.DuckDBPyConnection, table: LandingTable, days: str) -> bool:
