@@ -30,6 +30,9 @@ SCOPES = ("day", "month", "all")
 MIN_COVERAGE = 0.95
 # Stamps are whole milliseconds; a second in an hour is far above what rounding can add and far below a double count.
 SLACK_S = 1.0
+# How far back a job that is checked with a day may begin; jobs that are older are checked when all days are audited, so
+# that the audit of a new hour does not read all of history.
+REACH_BACK_DAYS = 31
 # The daily audit runs every 24 h: what it saw as to do and sees again a day later was not worked off.
 OVERDUE_H = 24
 
@@ -231,7 +234,8 @@ def _look(connection: duckdb.DuckDBPyConnection, check: Check, first: date, last
         "today": today,
     }
     if check.scope != "all":
-        values |= {"first_day": first, "last_day": last}
+        since = first - timedelta(days=REACH_BACK_DAYS) if first > date.min + timedelta(days=REACH_BACK_DAYS) else first
+        values |= {"first_day": first, "last_day": last, "since_day": since, "since_ms": day_bounds_ms(str(since))[0]}
         values |= {"first_ms": day_bounds_ms(str(first))[0], "end_ms": day_bounds_ms(str(last))[1]}
     used = set(_PARAMETER.findall("\n".join(line.partition("--")[0] for line in check.sql.splitlines())))
     bound = {name: value for name, value in values.items() if name in used}

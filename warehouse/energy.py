@@ -261,18 +261,26 @@ def _known_inputs(connection: duckdb.DuckDBPyConnection, day: str) -> dict[int, 
 
 
 def _tasks(lake: Lake, day: str, wanted: list[HourInput], cuts: dict[str, np.ndarray]) -> list[HourTask]:
+    if not wanted:
+        return []
     names = ", ".join(field.name for field in SERIES_SCHEMA)
     sql = (
-        f"SELECT {names} FROM lake.raw.sample_series "
-        "WHERE day = $day AND hour_start = make_timestamptz($hour_ms * 1000) AND shard = $shard ORDER BY row_offset"
+        f"SELECT {names}, epoch_ms(hour_start) AS hour_ms, shard FROM lake.raw.sample_series "
+        "WHERE day = $day AND list_contains($hours, epoch_ms(hour_start)) ORDER BY hour_ms, shard, row_offset"
     )
-    tasks = []
-    for one in wanted:
-        for shard, sha256 in one.files:
-            values = {"day": date.fromisoformat(day), "hour_ms": one.hour_ms, "shard": shard}
-            series = lake.connection.execute(sql, values).to_arrow_table().cast(SERIES_SCHEMA)
-            tasks.append(HourTask(hour_file(lake.config, one.hour_ms, sha256), series, one.hour_ms, cuts))
-    return tasks
+    values = {"day": date.fromisoformat(day), "hours": [one.hour_ms for one in wanted]}
+    ledger = lake.connection.execute(sql, values).to_arrow_table().combine_chunks()
+    series = ledger.select(SERIES_SCHEMA.names).cast(SERIES_SCHEMA)
+    # Rows of a file lie together; a file begins where the hour or the shard changes.
+    hours, shards = (ledger[name].to_numpy() for name in ("hour_ms", "shard"))
+    starts = np.flatnonzero(np.r_[True, (hours[1:] != hours[:-1]) | (shards[1:] != shards[:-1])])
+    ends = np.r_[starts[1:], len(hours)]
+    slices = {(int(hours[a]), int(shards[a])): series.slice(a, b - a) for a, b in zip(starts, ends, strict=True)}
+    return [
+        HourTask(hour_file(lake.config, one.hour_ms, sha256), slices[one.hour_ms, shard], one.hour_ms, cuts)
+        for one in wanted
+        for shard, sha256 in one.files
+    ]
 
 
 # ---- keeping segments ----

@@ -249,7 +249,8 @@ def compute_day(
     """Compute the tables of one day: segments first, then everything in one transaction; the month is noted as to do.
 
     Readings are integrated outside of the transaction, so that nobody waits for it. If other readings or jobs come in
-    meanwhile, it is done again for the hours that they touch.
+    meanwhile, it is done again for the hours that they touch. A day that nothing notes as to do is made anew in all its
+    parts; of one that is noted, what rests on the same inputs as before stays.
 
     Args:
         lake: an open, writable lake.
@@ -266,14 +267,13 @@ def compute_day(
     """
     whole = names is None
     wanted = transform.DAILY if names is None else tuple(names)
-    notes = "SELECT count(*) FROM audit.pending WHERE partition_key = $key AND cause = $forced"
     tell = progress or (lambda _stage, _done, _all, _what: None)
     for _ in range(ATTEMPTS):
         settle(lake)
         made = None
         if "core.energy_segment" in wanted:
             prepare(lake, run, day)
-            forced = not whole or bool(lake.value(notes, {"key": day, "forced": FORCED}))
+            forced = not whole or _is_forced(lake.connection, day)
             hours = functools.partial(tell, "integrate")
             made = energy.make_segments(lake, day, force=forced, progress=hours)
             if report is not None:
@@ -285,6 +285,13 @@ def compute_day(
             continue
     msg = f"readings or jobs of {day} come in faster than the day is computed; run again when less lands"
     raise LakeError(msg)
+
+
+def _is_forced(connection: duckdb.DuckDBPyConnection, partition: str) -> bool:
+    """Tell whether everything of a partition is to be made anew: that was asked for, or it was asked for unnoted."""
+    notes = "SELECT DISTINCT cause FROM lake.audit.pending WHERE partition_key = $key"
+    causes = {cause for (cause,) in connection.execute(notes, {"key": partition}).fetchall()}
+    return not causes or FORCED in causes
 
 
 def compute_month(lake: Lake, run: Calculation, month: str) -> dict[tuple[str, str], int]:
@@ -316,7 +323,7 @@ def _compute(
         if _DAY.fullmatch(partition):
             prepare(lake, run, partition)
         before = totals_before(connection, partition) if _MONTH.fullmatch(partition) else None
-        forced = not whole or (FORCED,) in causes
+        forced = not whole or _is_forced(connection, partition)
         done = fill(connection, lake.config, run, names, partition, made, force=forced)
         if before is not None:
             note_restatements(connection, partition, before, run.calc_run_id)

@@ -1,8 +1,8 @@
 -- check: jobs_add_up    severity: critical    blocking: yes    scope: day    asset: mart.footprint_daily
 -- The marts of a day and of a job must equal the sums of the core tables that they are made from.
 -- grain: day x measure, job x attempt    units: kWh, kgCO2e
--- inputs: mart.footprint_daily, mart.job, core.job_energy, core.emission
--- $first_day, $last_day: days to check; $tolerance: relative difference allowed
+-- inputs: mart.footprint_daily, mart.job, core.job, core.job_energy, core.emission
+-- $first_day, $last_day: days to check; $since_day, $since_ms: a month before; $tolerance: relative difference allowed
 with core_day as (
     select day, exact_sum(energy_j) / 3.6e6 as it_kwh
     from lake.core.job_energy
@@ -21,11 +21,12 @@ mart_day as (
     where day between $first_day and $last_day
     group by day
 ),
--- A job is checked with the last day on which it has energy.
+-- A job is checked with the last day on which it has energy; one that began long before when all days are audited.
 core_job as (
     select job_id, attempt, max(day) as day, exact_sum(energy_j) / 3.6e6 as it_kwh
     from lake.core.job_energy
-    where allocation = 'job'
+    semi join (select job_id, attempt from lake.core.job where first_ms >= $since_ms) as recent using (job_id, attempt)
+    where allocation = 'job' and day >= $since_day
     group by job_id, attempt
     having max(day) between $first_day and $last_day
 ),
