@@ -18,25 +18,27 @@
 -- fraction of the node's as its energy.
 with named_value as (select 0.9 as node_min_coverage, 1e-9 as same_energy_tolerance),
 -- What lies inside an hour and what joins it to others are two rows at most; a sum of two does not depend on their order.
-inner_part as (select * from lake.core.energy_segment where day = $day and part = 'inner'),
-stitch as (select * from lake.core.energy_segment where day = $day and part = 'stitch'),
-segment as (
-    select one.day, one.hour_start, one.slot_start, one.host, one.device, one.point, one.kind, one.parent, one.source,
-        one.start_ms, one.end_ms,
-        one.energy_j + coalesce(stitch.energy_j, 0) as energy_j,
-        one.measured_s + coalesce(stitch.measured_s, 0) as measured_s,
-        one.gap_s + coalesce(stitch.gap_s, 0) as gap_s,
-        one.estimated_j + coalesce(stitch.estimated_j, 0) as estimated_j,
-        one.counter_j + coalesce(stitch.counter_j, 0) as counter_j,
-        one.estimated_s + coalesce(stitch.estimated_s, 0) as estimated_s,
-        one.samples_n + coalesce(stitch.samples_n, 0) as samples_n
-    from inner_part as one
-    left join stitch using (host, device, point, start_ms)
-    union all
-    select day, hour_start, slot_start, host, device, point, kind, parent, source, start_ms, end_ms,
-        energy_j, measured_s, gap_s, estimated_j, counter_j, estimated_s, samples_n
-    from stitch
-    anti join inner_part using (host, device, point, start_ms)
+-- Read anew for each use, as most uses need few of its columns or nothing.
+segment as not materialized (
+    select $day as day,
+        coalesce(one.hour_start, stitch.hour_start) as hour_start,
+        coalesce(one.slot_start, stitch.slot_start) as slot_start,
+        host, device, point,
+        coalesce(one.kind, stitch.kind) as kind,
+        if(one.kind is null, stitch.parent, one.parent) as parent,
+        coalesce(one.source, stitch.source) as source,
+        start_ms,
+        coalesce(one.end_ms, stitch.end_ms) as end_ms,
+        coalesce(one.energy_j, 0) + coalesce(stitch.energy_j, 0) as energy_j,
+        coalesce(one.measured_s, 0) + coalesce(stitch.measured_s, 0) as measured_s,
+        coalesce(one.gap_s, 0) + coalesce(stitch.gap_s, 0) as gap_s,
+        coalesce(one.estimated_j, 0) + coalesce(stitch.estimated_j, 0) as estimated_j,
+        coalesce(one.counter_j, 0) + coalesce(stitch.counter_j, 0) as counter_j,
+        coalesce(one.estimated_s, 0) + coalesce(stitch.estimated_s, 0) as estimated_s,
+        coalesce(one.samples_n, 0) + coalesce(stitch.samples_n, 0) as samples_n
+    from (from lake.core.energy_segment where day = $day and part = 'inner') as one
+    full join (from lake.core.energy_segment where day = $day and part = 'stitch') as stitch
+        using (host, device, point, start_ms)
 ),
 series as (
     select host, device, point, max(kind) as kind, max(parent) as parent
@@ -44,17 +46,9 @@ series as (
     where day = $day
     group by host, device, point
 ),
--- Hosts on which something could count twice; on all others every device counts, and nothing has to be decided.
-intricate as (
-    select host
-    from series
-    group by host
-    having count(*) > count(distinct device) or count(parent) > 0 or bool_or(kind = 'node')
-),
 device as (
     select host, device, max(kind) as kind, max(parent) as parent, count(*) as points_n
     from series
-    semi join intricate using (host)
     group by host, device
 ),
 contained as (select host, device, parent as container from device where parent is not null),
@@ -84,6 +78,12 @@ inside as (
     where device.kind not in ('switch', 'facility')
         and coalesce(outer_device.kind, '') not in ('switch', 'facility')
         and (device.kind = 'node' or (coalesce(outer_device.kind, '') <> 'node' and lineage.container <> 'node'))
+),
+-- Hosts on which something could count twice; on all others every device counts, and nothing has to be decided.
+intricate as (
+    select host from device where points_n > 1 or kind = 'node'
+    union
+    select host from inside
 ),
 doubtful as (
     select *, case point when 'meter' then 5 when 'pdu' then 4 when 'ac' then 3 when 'dc' then 2 else 1 end as point_rank

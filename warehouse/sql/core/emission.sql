@@ -88,4 +88,3 @@ select
     0.0, device_s, low_gco2e, gco2e, high_gco2e,
     factor_id, coalesce(tier, 'missing'), null, $calc_run_id
 from embodied
-order by hour_start, allocation, job_id, attempt, phase, facility, zone, energy_source, component, factor_id

@@ -1,7 +1,7 @@
 -- Energy of one job on one device in one hour, with rows for idle and unallocated energy.
 -- grain: hour x allocation x basis x job x attempt x phase x host x device x point    keys: the same    units: J, s
 -- inputs: counted_segment (temporary), day_hold (temporary), core.job, ref.facility, ref.cloud_region_factor
--- $idle: who bears idle energy: visible (nobody), holder (the job that reserves the device) or spread (jobs of the host)
+-- $day: the day to compute; $idle: who bears idle energy: visible (nobody), holder (the job that reserves the device) or spread (jobs of the host)
 --
 -- A device goes to the jobs that hold it: by their stated shares, and what is left in equal parts to those that state none.
 -- Shares above 1 in sum are scaled to 1. A hold on * or on the node is one on each device of the host, a hold on a container
@@ -11,34 +11,18 @@
 -- processors where there are none. What is left goes to the reservations of the device by the same rule of shares (idle,
 -- reserved), and the rest is idle and free; of shared equipment (switch) all that is left is unallocated. covered_s counts
 -- a measured second once in each row that has a part of it.
-with device as (
-    select host, device, max(kind) as kind, max(parent) as parent from counted_segment group by host, device
-),
--- Between two neighbouring starts and ends of holds on a host the holders are the same: an epoch of the host. Segments are
--- cut there, so those of an hour and epoch are added up before anything is given out.
-cut as (select distinct host, unnest([start_ms, end_ms]) as cut_ms from day_hold),
-moment as (select host, start_ms from counted_segment semi join cut using (host) group by host, start_ms),
-placed as (
-    select moment.host, moment.start_ms,
-        greatest(coalesce(cut.cut_ms, 0), moment.start_ms // 3600000 * 3600000) as epoch_ms
-    from moment
-    asof left join cut on cut.host = moment.host and cut.cut_ms <= moment.start_ms
-),
-piece as (
-    select day, hour_start, host, device, point,
-        coalesce(placed.epoch_ms, epoch_ms(hour_start)) as epoch_ms,
-        any_value(device.kind) as kind,
-        max(source) as source,
-        exact_sum(counted_j) as energy_j,
-        exact_sum(measured_s) as measured_s,
-        exact_sum(gap_s) as gap_s,
-        exact_sum(estimated_j * if(counted_j = energy_j, 1, counted_j / energy_j)) as estimated_j,
-        exact_sum(counter_j * if(counted_j = energy_j, 1, counted_j / energy_j)) as counter_j
+--
+-- Devices, jobs and times are numbered (_n), in the order of their names, and have their names back at the end.
+with series as (
+    select host, device, point, max(kind) as kind, max(parent) as parent,
+        row_number() over (order by host, device, point) as series_n
     from counted_segment
-    join device using (host, device)
-    left join placed using (host, start_ms)
-    where in_total
-    group by all
+    group by host, device, point
+),
+device as (
+    select host, device, max(kind) as kind, max(parent) as parent, max(kind) in ('cpu', 'dram', 'node') as is_equipment
+    from series
+    group by host, device
 ),
 contained as (select host, device, parent as container from device where parent is not null),
 contained_twice as (
@@ -99,38 +83,102 @@ reached as (
     union
     select host, device, container, false from inside
 ),
-epoch as (select host, epoch_ms from placed group by host, epoch_ms),
-hold_at as (
-    select epoch.host, epoch_ms, job_id, attempt, phase, basis, day_hold.device as held, share_fraction
-    from epoch
-    join day_hold on day_hold.host = epoch.host and day_hold.start_ms <= epoch_ms and day_hold.end_ms > epoch_ms
+-- A device has a clock that ticks when a hold that reaches it starts or ends. Equipment that can follow other devices has one
+-- clock in a host, which ticks with every hold there.
+numbered as (
+    select *, case when is_equipment then min(device_n) over (partition by host, is_equipment) else device_n end as clock_n
+    from (
+        select host, device, kind, coalesce(is_equipment, false) as is_equipment,
+            row_number() over (order by host, device) as device_n
+        from device
+        full join (select distinct host, container as device from contained) as container using (host, device)
+    )
+),
+hold as (
+    select *,
+        dense_rank() over (order by job_id, attempt) as job_n,
+        dense_rank() over (order by job_id, attempt, phase) as who_n
+    from day_hold
+),
+who as (
+    select who_n, any_value(job_id) as job_id, any_value(attempt) as attempt, any_value(phase) as phase
+    from hold
+    group by who_n
+),
+hold_on as (
+    select numbered.device_n, numbered.clock_n, basis, job_n, who_n, share_fraction, start_ms, end_ms,
+        case when not is_whole then part.device_n end as part_n
+    from hold
+    join reached on reached.host = hold.host and reached.held = hold.device
+    join numbered on numbered.host = hold.host and numbered.device = reached.device
+    left join numbered as part on part.host = hold.host and part.device = hold.device
+),
+hour as (select distinct epoch_ms(hour_start) as hour_ms from counted_segment),
+tick as (
+    select clock_n, hour_ms as tick_ms from (select distinct clock_n from numbered) as clock cross join hour
+    union
+    select clock_n, tick_ms
+    from (
+        select clock_n, unnest([start_ms, end_ms]) as tick_ms from hold_on
+        union all
+        select clock_n, unnest([start_ms, end_ms])
+        from hold
+        join (select distinct host, clock_n from numbered where is_equipment) as clock using (host)
+    )
+    where tick_ms between (select min(hour_ms) from hour) and (select max(hour_ms) + 3599999 from hour)
+),
+-- Between two ticks of a clock the holders are the same. Segments are cut there, so those of an epoch are added up before
+-- anything is given out.
+epoch as (
+    select clock_n, tick_ms as start_ms, tick_ms // 3600000 * 3600000 as hour_ms,
+        lead(tick_ms, 1, 9223372036854775807) over (partition by clock_n order by tick_ms) as end_ms,
+        row_number() over (order by clock_n, tick_ms) as epoch_n
+    from tick
+),
+piece as (
+    select series_n, device_n, epoch_n, epoch.hour_ms,
+        max(source) as source,
+        exact_sum(counted_j) as energy_j,
+        cast(sum(cast(round(measured_s * 1e3) as bigint)) as bigint) as measured_ms,
+        cast(sum(cast(round(gap_s * 1e3) as bigint)) as bigint) as gap_ms,
+        exact_sum(estimated_j * if(counted_j = energy_j, 1, counted_j / energy_j)) as estimated_j,
+        exact_sum(counter_j * if(counted_j = energy_j, 1, counted_j / energy_j)) as counter_j
+    from counted_segment as segment
+    join (select host, device, point, series_n, device_n, clock_n from series join numbered using (host, device)) as series
+        using (host, device, point)
+    join epoch
+        on epoch.clock_n = series.clock_n and epoch.hour_ms = segment.start_ms // 3600000 * 3600000
+        and segment.start_ms >= epoch.start_ms and segment.start_ms < epoch.end_ms
+    where in_total
+    group by all
 ),
 -- A job holds a device once, as a whole or by each of the parts that it holds.
 unit as (
-    select hold_at.host, epoch_ms, reached.device, basis, job_id, attempt, phase,
-        case when not is_whole then held end as part_held,
-        max(share_fraction) as share_fraction
-    from hold_at
-    join reached using (host, held)
+    select device_n, epoch_n, basis, job_n, who_n, part_n, max(share_fraction) as share_fraction
+    from hold_on
+    join epoch
+        on epoch.clock_n = hold_on.clock_n and hold_on.start_ms <= epoch.start_ms and hold_on.end_ms > epoch.start_ms
     group by all
 ),
-whole_unit as (select * from unit where part_held is null),
+whole_unit as (select * from unit where part_n is null),
 -- Parts that lie in another part that the same job holds.
 narrower as (
-    select unit.host, epoch_ms, unit.device, basis, job_id, attempt, inside.device as part_held
-    from unit
-    join inside on inside.host = unit.host and inside.container = unit.part_held
+    select unit.device_n, epoch_n, basis, job_n, inner_part.device_n as part_n
+    from (select * from unit where part_n is not null) as unit
+    join numbered as outer_part on outer_part.device_n = unit.part_n
+    join inside on inside.host = outer_part.host and inside.container = outer_part.device
+    join numbered as inner_part on inner_part.host = inside.host and inner_part.device = inside.device
 ),
 own_unit as (
     select * from whole_unit
     union all
     select *
-    from (select * from unit where part_held is not null)
-    anti join whole_unit using (host, epoch_ms, device, basis, job_id, attempt)
-    anti join narrower using (host, epoch_ms, device, basis, job_id, attempt, part_held)
+    from (select * from unit where part_n is not null)
+    anti join whole_unit using (device_n, epoch_n, basis, job_n)
+    anti join narrower using (device_n, epoch_n, basis, job_n, part_n)
 ),
 asked as (
-    select host, epoch_ms, device, basis,
+    select device_n, epoch_n, basis,
         coalesce(exact_sum(share_fraction), 0) as stated,
         count(*) filter (where share_fraction is null) as unstated_n
     from own_unit
@@ -138,7 +186,7 @@ asked as (
 ),
 -- Stated shares that fill the device but for their rounding fill it.
 share as (
-    select host, epoch_ms, device, basis, job_id, attempt, phase,
+    select device_n, epoch_n, basis, who_n,
         exact_sum(
             case
                 when share_fraction is null then greatest(1 - stated, 0) / unstated_n
@@ -147,115 +195,137 @@ share as (
             end
         ) as part
     from own_unit
-    join asked using (host, epoch_ms, device, basis)
+    join asked using (device_n, epoch_n, basis)
     group by all
+),
+held_by_itself as (select distinct device_n, epoch_n from share where basis = 'held'),
+leader as (
+    select host, device_n, count(*) over (partition by host) as lead_n from lead_device join numbered using (host, device)
+),
+-- Equipment that follows the same leaders follows them by one rule; a leader does not follow itself.
+follower as (
+    select numbered.device_n, clock_n, host, lead_n, leader.device_n as leader_n,
+        coalesce(leader.device_n, -clock_n) as rule_n
+    from numbered
+    join (select distinct host, lead_n from leader) as led using (host)
+    left join leader using (host, device_n, lead_n)
+    where is_equipment
 ),
 followed as (
-    select device.host, lead.epoch_ms, device.device, lead.job_id, lead.attempt, lead.phase,
-        exact_sum(lead.part / lead_n) as part
-    from device
-    join lead_device on lead_device.host = device.host and lead_device.device <> device.device
-    join lead_count on lead_count.host = device.host
-    join share as lead on lead.host = device.host and lead.device = lead_device.device and lead.basis = 'held'
-    anti join share as own
-        on own.host = device.host and own.device = device.device and own.epoch_ms = lead.epoch_ms and own.basis = 'held'
-    where device.kind in ('cpu', 'dram', 'node')
+    select rule_n, epoch.epoch_n, who_n, exact_sum(part / rule.lead_n) as part
+    from (select distinct rule_n, clock_n, host, lead_n, leader_n from follower) as rule
+    join leader on leader.host = rule.host and leader.device_n is distinct from rule.leader_n
+    join share on share.device_n = leader.device_n and share.basis = 'held' and part > 0
+    join epoch as of_leader on of_leader.epoch_n = share.epoch_n
+    join epoch
+        on epoch.clock_n = rule.clock_n and epoch.hour_ms = of_leader.hour_ms
+        and epoch.start_ms >= of_leader.start_ms and epoch.start_ms < of_leader.end_ms
     group by all
 ),
-running as (
-    select host, epoch_ms, device, 'held' as basis, job_id, attempt, phase, part
+own_sum as (
+    select device_n, epoch_n,
+        coalesce(exact_sum(case when basis <> 'reserved' then part end), 0) as run,
+        coalesce(exact_sum(case when basis = 'reserved' then part end), 0) as reserved
     from share
-    where basis = 'held' and part > 0
-    union all
-    select host, epoch_ms, device, 'follows', job_id, attempt, phase, part from followed where part > 0
+    group by all
+),
+followed_sum as (
+    select device_n, epoch_n, run
+    from follower
+    join (select rule_n, epoch_n, exact_sum(part) as run from followed group by all) using (rule_n)
+    anti join held_by_itself using (device_n, epoch_n)
 ),
 -- What running jobs leave of a device, and how much of that nobody reserves; what rounding leaves is nothing.
 left_over as (
-    select host, epoch_ms, device, kind,
+    select device_n, epoch_n,
         case when 1 - run > 1e-14 then 1 - run else 0 end as part,
         case when 1 - reserved > 1e-14 then 1 - reserved else 0 end as free_fraction
     from (
-        select host, epoch_ms, device,
-            coalesce(exact_sum(case when basis <> 'reserved' then part end), 0) as run,
-            coalesce(exact_sum(case when basis = 'reserved' then part end), 0) as reserved
-        from (from running union all select * from share where basis = 'reserved')
-        group by all
+        select device_n, epoch_n, coalesce(followed_sum.run, own_sum.run) as run, coalesce(reserved, 0) as reserved
+        from own_sum
+        full join followed_sum using (device_n, epoch_n)
     )
-    join device using (host, device)
-),
-reserved as (
-    select host, epoch_ms, device,
-        if($idle = 'holder', 'job', 'idle') as allocation,
-        if($idle = 'holder', job_id, null) as job_id,
-        if($idle = 'holder', attempt, null) as attempt,
-        if($idle = 'holder', phase, null) as phase,
-        exact_sum(left_over.part * share.part) as part
-    from share
-    join left_over using (host, epoch_ms, device)
-    where basis = 'reserved' and share.part > 0 and left_over.part > 0 and kind <> 'switch'
-    group by all
 ),
 -- Of the idle rows of a device in an epoch, is_first says which one stands for them all.
-part as (
-    select host, epoch_ms, device, 'job' as allocation, basis, job_id, attempt, phase, part, false as is_first
-    from running
+own_part as (
+    select device_n, epoch_n, basis, who_n, part, false as is_first from share where basis = 'held' and part > 0
     union all
-    select host, epoch_ms, device, allocation, 'reserved', job_id, attempt, phase, part, true from reserved
-    union all
-    select host, epoch_ms, device, 'idle', 'free', null, null, null, part * free_fraction, free_fraction = 1
-    from left_over
-    where part > 0 and free_fraction > 0 and kind <> 'switch'
-    union all
-    select host, epoch_ms, device, 'unallocated', 'shared', null, null, null, part, false
-    from left_over
-    where part > 0 and kind = 'switch'
+    select device_n, epoch_n, 'reserved', if($idle = 'holder', who_n, null) as bearer_n,
+        exact_sum(left_over.part * share.part), true
+    from share
+    join left_over using (device_n, epoch_n)
+    join numbered using (device_n)
+    where basis = 'reserved' and share.part > 0 and left_over.part > 0 and kind <> 'switch'
+    group by device_n, epoch_n, bearer_n
 ),
 given as (
-    select day, hour_start, host, device, point,
-        coalesce(allocation, if(kind = 'switch', 'unallocated', 'idle')) as allocation,
-        coalesce(basis, if(kind = 'switch', 'shared', 'free')) as basis,
-        job_id, attempt, phase, kind,
+    select series_n, hour_ms, basis, who_n,
         max(source) as source,
-        exact_sum(energy_j * coalesce(part, 1)) as energy_j,
-        exact_sum(measured_s * coalesce(part, 1)) as measured_s,
-        exact_sum(gap_s * coalesce(part, 1)) as gap_s,
-        exact_sum(estimated_j * coalesce(part, 1)) as estimated_j,
-        exact_sum(counter_j * coalesce(part, 1)) as counter_j,
-        exact_sum(measured_s) as covered_s,
-        exact_sum(if(coalesce(is_first, true), measured_s, 0)) as idle_covered_s
-    from piece
-    left join part using (host, epoch_ms, device)
+        exact_sum(energy_j * part) as energy_j,
+        exact_sum(measured_ms * part) / 1e3 as measured_s,
+        exact_sum(gap_ms * part) / 1e3 as gap_s,
+        exact_sum(estimated_j * part) as estimated_j,
+        exact_sum(counter_j * part) as counter_j,
+        sum(measured_ms) / 1e3 as covered_s,
+        sum(if(is_first, measured_ms, 0)) / 1e3 as idle_covered_s
+    from (
+        select piece.*, basis, who_n, part, is_first
+        from piece
+        join own_part using (device_n, epoch_n)
+        union all
+        select piece.*, 'follows', who_n, part, false
+        from piece
+        anti join held_by_itself using (device_n, epoch_n)
+        join follower using (device_n)
+        join followed using (rule_n, epoch_n)
+        union all
+        select piece.*,
+            if(kind = 'switch', 'shared', 'free'), null,
+            coalesce(part * if(kind = 'switch', 1, free_fraction), 1) as left_part,
+            coalesce(free_fraction, 1) = 1
+        from piece
+        join numbered using (device_n)
+        left join left_over using (device_n, epoch_n)
+        where left_part > 0
+    )
     group by all
+),
+named as (
+    select given.*, host, device, point,
+        case when who_n is not null then 'job' when basis = 'shared' then 'unallocated' else 'idle' end as allocation
+    from given
+    join series using (series_n)
 ),
 -- Idle energy that is spread goes to the jobs of the host in the hour by their energy on it; without such a job it stays.
 job_weight as (
-    select hour_start, host, job_id, attempt, phase, job_j / total_j as weight
+    select hour_ms, host, who_n, job_j / total_j as weight
     from (
-        select hour_start, host, job_id, attempt, phase, exact_sum(energy_j) as job_j
-        from given
+        select hour_ms, host, who_n, exact_sum(energy_j) as job_j
+        from named
         where allocation = 'job' and $idle = 'spread'
         group by all
     )
     join (
-        select hour_start, host, exact_sum(energy_j) as total_j from given where allocation = 'job' group by all
-    ) using (hour_start, host)
+        select hour_ms, host, exact_sum(energy_j) as total_j from named where allocation = 'job' group by all
+    ) using (hour_ms, host)
     where job_j > 0
 ),
 row_of as (
-    select * exclude (idle_covered_s) from given where allocation <> 'idle'
+    select * exclude (idle_covered_s) from named where allocation <> 'idle'
     union all
     select * exclude (idle_covered_s)
-    from given
-    anti join job_weight using (hour_start, host)
+    from named
+    anti join job_weight using (hour_ms, host)
     where allocation = 'idle'
     union all
-    select day, hour_start, host, device, point, 'job', 'spread', bearer.job_id, bearer.attempt, bearer.phase, kind,
+    select series_n, hour_ms, 'spread', bearer.who_n,
         max(source),
         exact_sum(energy_j * weight), exact_sum(measured_s * weight), exact_sum(gap_s * weight),
         exact_sum(estimated_j * weight), exact_sum(counter_j * weight),
-        exact_sum(idle_covered_s)
-    from given
-    join job_weight as bearer using (hour_start, host)
+        exact_sum(idle_covered_s),
+        host, device, point, 'job'
+    from named
+    join job_weight as bearer using (hour_ms, host)
     where allocation = 'idle'
     group by all
 ),
@@ -274,7 +344,7 @@ job_place as (
         coalesce(named.facility, cloud.provider || '/' || cloud.region) as facility,
         coalesce(named.zone, cloud.zone) as zone
     from lake.core.job as job
-    semi join (select distinct job_id, attempt from day_hold) as held using (job_id, attempt)
+    semi join who using (job_id, attempt)
     left join lake.ref.facility as named on named.facility = job.facility and named.known_to is null
     left join cloud on cloud.provider = job.provider and cloud.region = job.region
     where coalesce(named.facility, cloud.provider) is not null
@@ -283,15 +353,18 @@ job_place as (
 agreed_place as (
     select host, any_value(facility) as facility, any_value(zone) as zone
     from (
-        select distinct running.host, job_place.facility, job_place.zone
-        from running
+        select distinct numbered.host, job_place.facility, job_place.zone
+        from (select distinct device_n, who_n from share where basis = 'held' and part > 0)
+        join numbered using (device_n)
+        join who using (who_n)
         join job_place using (job_id, attempt)
     )
     group by host
     having count(*) = 1
 )
 select
-    day, hour_start, allocation, basis, row_of.job_id, row_of.attempt, phase, host, device, point, kind,
+    $day as day, make_timestamptz(hour_ms * 1000) as hour_start, allocation, basis, who.job_id, who.attempt, who.phase,
+    host, device, point, device.kind,
     case when host_place.host is not null then host_place.facility
         when allocation = 'job' then job_place.facility
         else agreed_place.facility end as facility,
@@ -300,7 +373,9 @@ select
         else agreed_place.zone end as zone,
     source, energy_j, measured_s, gap_s, estimated_j, counter_j, covered_s
 from row_of
+join device using (host, device)
+left join who using (who_n)
 left join host_place using (host)
 left join job_place using (job_id, attempt)
 left join agreed_place using (host)
-order by hour_start, host, device, point, allocation, basis, job_id, attempt, phase
+order by hour_ms, series_n, allocation, basis, who_n
