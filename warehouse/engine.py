@@ -26,6 +26,7 @@ from warehouse.publish import is_current, publish, published_file
 from warehouse.reference import sync_reference
 from warehouse.restatement import note_restatements, totals_before
 from warehouse.samples import compact_pending
+from warehouse.shape import shape_problem
 from warehouse.transform import ALL, Calculation, fill, month_of, prepare
 
 Progress = Callable[[str, int, int, str], None]
@@ -76,8 +77,13 @@ def begin(lake: Lake) -> Calculation:
     """Bring the reference tables up to date and note the calculation; call it once before computing.
 
     Raises:
-        LakeError: if the lake knows nothing of the files in the archive: its catalog was lost.
+        LakeError: if the lake knows nothing of the files in the archive, because its catalog was lost, or was made by
+            another version of the program.
     """
+    problem = shape_problem(lake)
+    if problem:
+        msg = f"{problem}: this lake was made by another version; `wattledger repair` builds it anew from the archive"
+        raise LakeError(msg)
     archived = next(lake.config.archive_path.glob("*/date=*/hour=*/*.parquet"), None)
     if archived and not lake.value("SELECT count(*) FROM (SELECT 1 FROM raw.ingest_file LIMIT 1)"):
         msg = (

@@ -25,7 +25,7 @@ from warehouse import files, jobs, journal, merge, samples, staging
 from warehouse.lake import Lake
 from warehouse.reasons import FILE_REASONS
 from warehouse.rejected import REJECTED_FOLDER, ingest_rejected
-from warehouse.touched import days_of_rows, note_days, refused_days, touched_days
+from warehouse.touched import computed_among, days_of_rows, note_days, refused_days, touched_days
 
 BYTES_PER_MB = 1_000_000
 EMPTY_FOLDER_S = 7200.0
@@ -369,7 +369,7 @@ def _commit(
         if table.name == staging.POWER_SAMPLE:
             samples.note_sources(inside, [(one.landed.sha256, one.relative, rejected) for one in fresh])
         else:
-            days.update(merge.merge(inside, table))
+            days.update(computed_among(inside, merge.merge(inside, table)))
         if table.name in jobs.NOTING_TABLES:
             jobs.note_jobs(inside)
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")

@@ -30,6 +30,7 @@ from warehouse.publish import publish, sweep_unfinished, unfinished
 from warehouse.registry import ALL_TABLES
 from warehouse.rejected import REJECTED_FOLDER, ingest_rejected_file
 from warehouse.samples import damaged_hours, make_again, unreferenced
+from warehouse.shape import shape_problem
 
 Level = Literal["ok", "warning", "error"]
 LOCK_TIMEOUT_S = 600.0
@@ -158,28 +159,6 @@ def _missing_data(lake: Lake) -> str | None:
 
 
 _PRESENT = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake'"
-_COLUMNS = (
-    "SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns() "
-    "WHERE database_name = 'lake' ORDER BY 1, column_index"
-)
-_SPELLED = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
-
-
-def shape_problem(lake: Lake) -> str | None:
-    """Return the first table whose columns are not those of the registry, or ``None``.
-
-    A table that is missing altogether is no problem: the next run creates it.
-    """
-    found: dict[str, list[tuple[str, str]]] = {}
-    for table, column, kind in lake.rows(_COLUMNS):
-        found.setdefault(table, []).append((column, _SPELLED.get(kind, kind)))
-    for entry in ALL_TABLES:
-        wanted = [(column.name, column.type) for column in entry.columns]
-        given = found.get(entry.qualified, wanted)
-        if given != wanted:
-            wrong = sorted({name for name, _ in set(given) ^ set(wanted)}) or ["their order"]
-            return f"{entry.qualified}: columns differ from the registry: {', '.join(wrong)}"
-    return None
 
 
 # ---- mending ----

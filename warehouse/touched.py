@@ -41,6 +41,15 @@ def refused_days(connection: duckdb.DuckDBPyConnection, hashes: list[str]) -> li
     return _days(connection.execute(sql_text("ingest", "touched_by_refused"), {"hashes": hashes}).fetchall())
 
 
+def computed_among(connection: duckdb.DuckDBPyConnection, days: list[str]) -> list[str]:
+    """Return those of some days (ISO 8601) that are computed; another day counts its rows once it is."""
+    sql = (
+        "SELECT partition_key FROM lake.audit.materialisation "
+        "WHERE table_name = 'mart.data_quality' AND list_contains($days, partition_key)"
+    )
+    return _days(connection.execute(sql, {"days": days}).fetchall()) if days else []
+
+
 def _days(rows: list[tuple[object]]) -> list[str]:
     return sorted(str(day) for (day,) in rows)
 

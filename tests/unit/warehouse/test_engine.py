@@ -13,7 +13,7 @@ from warehouse import engine, transform
 from warehouse.config import Config
 from warehouse.engine import RunReport, begin, compute_pending, note_days, pending, run_all
 from warehouse.ingest import ingest_landing
-from warehouse.lake import Lake, open_lake
+from warehouse.lake import Lake, LakeError, open_lake
 from warehouse.rerun import partitions_of, run_table
 
 DAYS = ["2025-03-03", "2025-03-04"]
@@ -149,6 +149,13 @@ def test_one_table_alone_comes_out_the_same(lake: Lake) -> None:
     assert differing(before, all_hashes(lake)) == {}
     with pytest.raises(ValueError, match=r"core\.device_energy"):
         partitions_of(lake, "core.nothing")
+
+
+def test_a_lake_of_another_version_says_what_to_do(lake: Lake) -> None:
+    change = "ALTER TABLE lake.core.energy_segment ADD COLUMN in_total BOOLEAN"
+    lake.transaction(lambda connection: connection.execute(change))
+    with pytest.raises(LakeError, match=r"core\.energy_segment: .*in_total.*wattledger repair"):
+        run_all(lake)
 
 
 @pytest.mark.slow
