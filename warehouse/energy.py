@@ -35,8 +35,6 @@ MS_PER_S = 1000
 MW_PER_W = 1000
 MS_PER_MINUTE = 60_000
 MS_PER_DAY = 86_400_000
-# Below this many rows a worker process costs more than it saves.
-ROWS_FOR_PROCESSES = 4_000_000
 
 # The largest power that one device of a kind may draw, as a bound on what a counter difference may imply; above it the
 # counter was reset. 1.5 times the largest published limits: 1,400 W for an accelerator module (NVIDIA B300, vendor),
@@ -224,7 +222,7 @@ def make_segments(
         day: the day (ISO 8601).
         force: integrate every hour, whatever it was made of.
         progress: called with hours done, hours in all and the hour at hand.
-        processes: worker processes; by default as many as there are processors where that pays.
+        processes: worker processes; by default as many as pay.
     """
     rules = rules_of(lake.config.accounting)
     inputs, pairs = read_inputs(lake.connection, day, rules)
@@ -238,9 +236,6 @@ def make_segments(
     made.stitched_hours = [one.hour_ms for one in hours if before.get(one.hour_ms, new)[1] != one.stitch_sha256]
     made.gone_hours = [hour_ms for hour_ms in known if hour_ms not in inputs]
     tasks = _tasks(lake, day, wanted, cuts)
-    rows_n = sum(int(np.sum(task.series["rows_n"].to_numpy())) for task in tasks)
-    if processes is None and rows_n < ROWS_FOR_PROCESSES:
-        processes = 1
     parts = defaultdict(list)
     for number, (task, segments) in enumerate(run_hours(tasks, rules, processes=processes)):
         if progress:

@@ -26,8 +26,9 @@ from warehouse.kernel.intervals import Ints
 from warehouse.kernel.rules import MS_PER_HOUR, KernelError, Rules
 from warehouse.kernel.worker import integrate, read_message, write_message
 
-# A worker costs a quarter of a second to start; a process integrates so many rows in about that time.
-ROWS_WORTH_A_WORKER = 30_000_000
+# A worker costs 0.3 s of CPU to start and to send its results; a process integrates so many rows in a second. Below it,
+# two workers save 0.3 s of waiting at 0.6 s of CPU (bench/RESULTS.md, 86M rows).
+ROWS_WORTH_A_WORKER = 60_000_000
 # Results that may wait for their turn, beside one for each worker.
 WAITING_N = 2
 # Arithmetic libraries would otherwise make memory and threads ready for every processor.
