@@ -179,19 +179,21 @@ def _temporary(lake: Lake, name: str, columns: dict[str, Any]) -> None:
 def _materialise_temporary(
     connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation, name: str, day: str
 ) -> None:
-    if name == "counted_segment":  # it is read twice a day and made once
+    if name in SEGMENT_TABLES:  # they are read twice a day and made once
         if connection.execute("SELECT getvariable('counted_day')").fetchall() == [(day,)]:
             return
-        connection.execute(f"SET VARIABLE counted_day = '{date.fromisoformat(day)}'")
+        if name == SEGMENT_TABLES[-1]:
+            connection.execute(f"SET VARIABLE counted_day = '{date.fromisoformat(day)}'")
     text = sql_text("core", name)
     values = _bound(text, _parameters(config, run, day))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", values)
 
 
 # Temporary tables that the SQL of a table reads, made right before it because they read what was computed just before.
+SEGMENT_TABLES = ("device_inside", "counted_segment")
 _NEEDS = {
-    "core.device_energy": ("counted_segment",),
-    "core.job_energy": ("counted_segment",),
+    "core.device_energy": SEGMENT_TABLES,
+    "core.job_energy": SEGMENT_TABLES,
     "core.emission": ("embodied_rate",),
 }
 
@@ -250,7 +252,7 @@ def energy_inputs_sha256(connection: duckdb.DuckDBPyConnection, config: Config, 
         digest.update(repr(connection.execute(_DIGEST.format(sql), values).fetchall()).encode())
     rules = config.accounting
     digest.update(f"{rules.idle} {rules.slot_minutes} {MACROS}".encode())
-    for name in ("counted_segment", "device_energy", "job_energy"):
+    for name in (*SEGMENT_TABLES, "device_energy", "job_energy"):
         digest.update(sql_text("core", name).encode())
     return digest.hexdigest()
 

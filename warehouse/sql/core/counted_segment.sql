@@ -1,6 +1,6 @@
 -- Segments of a day with what of their energy counts, so that nothing counts twice.
 -- grain: host x device x point x segment    keys: host, device, point, start_ms    units: J, s, ms
--- inputs: core.energy_segment    $day: the day to compute
+-- inputs: core.energy_segment, device_inside (temporary)    $day: the day to compute
 --
 -- energy_j, measured_s, gap_s, estimated_j and counter_j are what the device reads; counted_j is what the total takes of it
 -- and in_total is false where it takes nothing. Decided by slot, host by host:
@@ -51,39 +51,11 @@ device as (
     from series
     group by host, device
 ),
-contained as (select host, device, parent as container from device where parent is not null),
-contained_twice as (
-    select inner_one.host, inner_one.device, outer_one.container
-    from contained as inner_one
-    join contained as outer_one on outer_one.host = inner_one.host and outer_one.device = inner_one.container
-),
-lineage as (
-    from contained
-    union
-    from contained_twice
-    union
-    select inner_one.host, inner_one.device, outer_one.container
-    from contained_twice as inner_one
-    join contained as outer_one on outer_one.host = inner_one.host and outer_one.device = inner_one.container
-),
--- Which device lies inside which, up to three containers deep (MIG compute instance, GPU instance, GPU, module); devices
--- that name each other in a circle contain nothing.
-inside as (
-    select lineage.*
-    from lineage
-    join device using (host, device)
-    left join device as outer_device on outer_device.host = lineage.host and outer_device.device = lineage.container
-    anti join lineage as back
-        on back.host = lineage.host and back.device = lineage.container and back.container = lineage.device
-    where device.kind not in ('switch', 'facility')
-        and coalesce(outer_device.kind, '') not in ('switch', 'facility')
-        and (device.kind = 'node' or (coalesce(outer_device.kind, '') <> 'node' and lineage.container <> 'node'))
-),
 -- Hosts on which something could count twice; on all others every device counts, and nothing has to be decided.
 intricate as (
     select host from device where points_n > 1 or kind = 'node'
     union
-    select host from inside
+    select host from device_inside
 ),
 doubtful as (
     select *, case point when 'meter' then 5 when 'pdu' then 4 when 'ac' then 3 when 'dc' then 2 else 1 end as point_rank
@@ -117,7 +89,7 @@ device_slot as (
 part_read as (
     select host, slot_start, container as device
     from device_slot
-    join inside using (host, device)
+    join device_inside as inside using (host, device)
     where is_read
     group by all
 ),
@@ -126,7 +98,7 @@ container_state as (
         bool_or(outer_slot.is_read) as container_is_read,
         bool_or(not outer_slot.is_read and part_read.device is null) as container_is_silent
     from device_slot as own
-    join inside using (host, device)
+    join device_inside as inside using (host, device)
     join device_slot as outer_slot
         on outer_slot.host = own.host and outer_slot.slot_start = own.slot_start and outer_slot.device = inside.container
     left join part_read
@@ -149,7 +121,7 @@ standing as (
 repeated as (
     select host, slot_start, parent, max(point) as point, max(metered_ms) as metered_ms
     from standing
-    semi join inside
+    semi join device_inside as inside
         on inside.host = standing.host and inside.device = standing.device and inside.container = standing.parent
     cross join named_value
     where is_read and kind in ('gpu', 'accelerator')

@@ -1,6 +1,6 @@
 -- Energy of one job on one device in one hour, with rows for idle and unallocated energy.
 -- grain: hour x allocation x basis x job x attempt x phase x host x device x point    keys: the same    units: J, s
--- inputs: counted_segment (temporary), day_hold (temporary), core.job, ref.facility, ref.cloud_region_factor
+-- inputs: counted_segment, device_inside, day_hold (temporary), core.job, ref.facility, ref.cloud_region_factor
 -- $day: the day to compute; $idle: who bears idle energy: visible (nobody), holder (the job that reserves the device) or spread (jobs of the host)
 --
 -- A device goes to the jobs that hold it: by their stated shares, and what is left in equal parts to those that state none.
@@ -25,32 +25,6 @@ device as (
     group by host, device
 ),
 contained as (select host, device, parent as container from device where parent is not null),
-contained_twice as (
-    select inner_one.host, inner_one.device, outer_one.container
-    from contained as inner_one
-    join contained as outer_one on outer_one.host = inner_one.host and outer_one.device = inner_one.container
-),
-lineage as (
-    from contained
-    union
-    from contained_twice
-    union
-    select inner_one.host, inner_one.device, outer_one.container
-    from contained_twice as inner_one
-    join contained as outer_one on outer_one.host = inner_one.host and outer_one.device = inner_one.container
-),
--- Which device lies inside which, as counted_segment decides it.
-inside as (
-    select lineage.*, device.kind
-    from lineage
-    join device using (host, device)
-    left join device as outer_device on outer_device.host = lineage.host and outer_device.device = lineage.container
-    anti join lineage as back
-        on back.host = lineage.host and back.device = lineage.container and back.container = lineage.device
-    where device.kind not in ('switch', 'facility')
-        and coalesce(outer_device.kind, '') not in ('switch', 'facility')
-        and (device.kind = 'node' or (coalesce(outer_device.kind, '') <> 'node' and lineage.container <> 'node'))
-),
 -- Devices that lead a host, the outermost of each.
 ranked as (
     select *, case when kind in ('gpu', 'accelerator') then 2 when kind = 'cpu' then 1 else 0 end as lead_rank from device
@@ -60,8 +34,8 @@ lead_device as (
     from ranked
     join (select host, max(lead_rank) as lead_rank from ranked group by host) as highest using (host, lead_rank)
     left join (
-        select * from inside
-        anti join inside as further on further.host = inside.host and further.device = inside.container
+        select inside.* from device_inside as inside
+        anti join device_inside as further on further.host = inside.host and further.device = inside.container
     ) as outermost on outermost.host = ranked.host and outermost.device = ranked.device
     where lead_rank > 0
 ),
@@ -79,9 +53,9 @@ reached as (
     join device using (host)
     where node.kind = 'node' and device.kind not in ('switch', 'facility')
     union
-    select host, container, device, true from inside
+    select host, container, device, true from device_inside
     union
-    select host, device, container, false from inside
+    select host, device, container, false from device_inside
 ),
 -- A device has a clock that ticks when a hold that reaches it starts or ends. Equipment that can follow other devices has one
 -- clock in a host, which ticks with every hold there.
@@ -166,7 +140,7 @@ narrower as (
     select unit.device_n, epoch_n, basis, job_n, inner_part.device_n as part_n
     from (select * from unit where part_n is not null) as unit
     join numbered as outer_part on outer_part.device_n = unit.part_n
-    join inside on inside.host = outer_part.host and inside.container = outer_part.device
+    join device_inside as inside on inside.host = outer_part.host and inside.container = outer_part.device
     join numbered as inner_part on inner_part.host = inside.host and inner_part.device = inside.device
 ),
 own_unit as (
