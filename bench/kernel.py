@@ -31,6 +31,18 @@ def rules_of(name: str) -> dict[str, Any]:
     return configured(Accounting(counter_range_mj=ranges)).to_dict()
 
 
+def lean_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the rules that the lean ways know (``lean_window.sql``)."""
+    return {
+        "slot_ms": rules["slot_ms"],
+        "reach_ms": rules["reach_ms"],
+        "jitter_ms": rules["jitter_ms"],
+        "max_gap_ms": min(rules["max_gap_ms"].values()),
+        "gpu_mw": rules["max_power_mw"]["gpu"],
+        "cpu_mw": rules["max_power_mw"]["cpu"],
+    }
+
+
 # ---- pieces of work ----
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import data
+from bench.kernel import lean_rules
 from bench.measure import Meter
 
 KEY = ["host", "device", "point"]
@@ -138,19 +139,11 @@ def clickhouse_lean(meter: Meter, hours_n: int, rules: dict[str, Any], out: str)
     chdb: Any = importlib.import_module("chdb")
     found = data.load("unwrapped", hours_n)
     data.warm(found.paths)
-    values = {
-        "slot_ms": rules["slot_ms"],
-        "reach_ms": rules["reach_ms"],
-        "jitter_ms": rules["jitter_ms"],
-        "max_gap_ms": min(rules["max_gap_ms"].values()),
-        "gpu_mw": rules["max_power_mw"]["gpu"],
-        "cpu_mw": rules["max_power_mw"]["cpu"],
-    }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for number, path in enumerate(found.paths):
             Path(folder, f"{number}.parquet").symlink_to(path)
         with meter:
-            answer = chdb.query(_CLICKHOUSE.format(folder=folder, **values), "ArrowStream").bytes()
+            answer = chdb.query(_CLICKHOUSE.format(folder=folder, **lean_rules(rules)), "ArrowStream").bytes()
     table = pa.ipc.open_stream(answer).read_all()
     texts = {name: table.schema.get_field_index(name) for name in KEY}
     for name, at in texts.items():

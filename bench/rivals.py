@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import data
-from bench.kernel import SIZES, rules_of
+from bench.kernel import SIZES, lean_rules, rules_of
 from bench.measure import Cost, Meter, measure
 from bench.tables import COST_HEADER, Section, Table, cost_row, number
 from warehouse.hourfile import MS_PER_HOUR
@@ -32,20 +32,12 @@ def duckdb_lean(meter: Meter, hours_n: int, rules: dict[str, Any], out: str) -> 
 
     found = data.load("unwrapped", hours_n)
     data.warm(found.paths)
-    values = {
-        "slot_ms": rules["slot_ms"],
-        "reach_ms": rules["reach_ms"],
-        "jitter_ms": rules["jitter_ms"],
-        "max_gap_ms": min(rules["max_gap_ms"].values()),
-        "gpu_mw": rules["max_power_mw"]["gpu"],
-        "cpu_mw": rules["max_power_mw"]["cpu"],
-    }
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("SET preserve_insertion_order = false")
         _view_readings(connection, found.paths)
         connection.execute(f"SET temp_directory = '{spill}'")
         with meter:
-            table = connection.execute(LEAN.read_text(encoding="utf-8"), values).to_arrow_table()
+            table = connection.execute(LEAN.read_text(encoding="utf-8"), lean_rules(rules)).to_arrow_table()
     _keep(table, out)
     return {"segments_n": table.num_rows}
 

@@ -15,8 +15,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from collectors.contract import DEVICE_KINDS, SOURCES
+
 CONFIG_NAME = "wattledger.toml"
 MINUTES_PER_HOUR = 60
+MOST_POWER_W = 1e10  # more than any site draws; the kernel counts in whole mW and checks at this bound
 
 
 class ConfigError(ValueError):
@@ -76,7 +79,7 @@ class Accounting(_Section):
     max_gap_s_by_source: dict[str, Annotated[float, Field(gt=0, le=3600)]] = {}
     max_counter_gap_h: Annotated[int, Field(ge=1, le=24)] = 24
     absent_after_s: Annotated[float, Field(gt=0, le=86400)] = 3600.0
-    max_power_w: dict[str, Annotated[float, Field(gt=0)]] = {}
+    max_power_w: dict[str, Annotated[float, Field(gt=0, le=MOST_POWER_W)]] = {}
     jitter_s: Annotated[float, Field(ge=0, le=10)] = 1.0
     counter_range_mj: dict[str, Annotated[int, Field(gt=0, le=2**62)]] = {}
     idle: Literal["visible", "holder", "spread"] = "visible"
@@ -88,6 +91,24 @@ class Accounting(_Section):
             msg = "must divide 60: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60"
             raise ValueError(msg)
         return value
+
+    @field_validator("max_gap_s_by_source", "counter_range_mj")
+    @classmethod
+    def _known_source(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, SOURCES, "interface")
+
+    @field_validator("max_power_w")
+    @classmethod
+    def _known_kind(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _only(value, DEVICE_KINDS, "kind of device")
+
+
+def _only(value: dict[str, Any], known: tuple[str, ...], noun: str) -> dict[str, Any]:
+    unknown = [name for name in value if name not in known]
+    if unknown:
+        msg = f"{', '.join(unknown)}: not a known {noun}; known are {', '.join(known)}"
+        raise ValueError(msg)
+    return value
 
 
 class Facility(_Section):

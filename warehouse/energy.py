@@ -59,7 +59,14 @@ class InputsChangedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HourInput:
-    """What the segments of one hour are made of."""
+    """What the segments of one hour are made of.
+
+    Attributes:
+        hour_ms: start of the hour [ms since the epoch].
+        inner_sha256: hash of its hour files, the cuts inside it and the rules.
+        stitch_sha256: hash of the pairs of readings that cross it from other hours, the cuts inside it and the rules.
+        files: shard and hash of content of each of its hour files.
+    """
 
     hour_ms: int
     inner_sha256: str
