@@ -8,9 +8,10 @@ The contract is versioned as a whole. A column may be added in a new version; no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pyarrow as pa
+
+from ._columns import Column as Column
+from ._columns import LandingTable as LandingTable
 
 CONTRACT_NAME = "wattledger.landing"
 CONTRACT_VERSION = 1
@@ -62,83 +63,6 @@ MAX_POWER_MW = 10_000_000_000
 # 2000-01-01 and 2100-01-01 UTC in epoch milliseconds: outside, a stamp is a unit error (seconds, microseconds).
 MIN_TIME_MS = 946_684_800_000
 MAX_TIME_MS = 4_102_444_800_000
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a landing table.
-
-    Attributes:
-        name: column name; a physical quantity carries its unit as suffix.
-        type: Arrow type as written to Parquet.
-        unit: unit of the value, or ``None`` for identifiers, flags and counts without unit.
-        description: one sentence that a reader of the data dictionary understands.
-        nullable: whether NULL ("not known") is allowed.
-        minimum: smallest accepted value, in the column's unit.
-        maximum: largest accepted value, in the column's unit.
-        allowed: closed set of values, or empty for a free value.
-    """
-
-    name: str
-    type: pa.DataType
-    unit: str | None
-    description: str
-    nullable: bool = False
-    minimum: int | float | None = None
-    maximum: int | float | None = None
-    allowed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LandingTable:
-    """One landing table: its columns, natural key and time columns.
-
-    Attributes:
-        name: table name, also the folder under the landing root and the table in the ``raw`` schema.
-        description: what one row states.
-        columns: columns in the order in which they are written.
-        key: columns that identify a row; two rows with the same key and other values are in conflict.
-        time_column: epoch milliseconds (UTC) by which a row is put into its hour folder.
-        end_column: epoch milliseconds at which the row's interval ends, if the row describes an interval.
-    """
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    time_column: str
-    end_column: str | None = None
-    _by_name: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Index the columns by name and check that key and time columns exist."""
-        self._by_name.update({column.name: column for column in self.columns})
-        for name in (*self.key, self.time_column):
-            if name not in self._by_name:
-                msg = f"landing table {self.name}: no column {name}"
-                raise ValueError(msg)
-
-    def column(self, name: str) -> Column:
-        """Return the column of that name.
-
-        Raises:
-            KeyError: if the table has no such column.
-        """
-        return self._by_name[name]
-
-    def arrow_schema(self) -> pa.Schema:
-        """Return the Arrow schema of a file of this table, without file metadata."""
-        return pa.schema(
-            [
-                pa.field(
-                    column.name,
-                    column.type,
-                    nullable=column.nullable,
-                    metadata={"unit": column.unit} if column.unit else None,
-                )
-                for column in self.columns
-            ]
-        )
 
 
 def _time(name: str, description: str, *, nullable: bool = False) -> Column:
@@ -236,9 +160,9 @@ WORK_COUNTER = LandingTable(
         _text("service", "Service that did the work, if there is one."),
         _text("model", "Model that did the work.", nullable=False),
         _text("model_version", "Version of that model."),
-        _count("requests_n", "Requests answered."),
-        _count("input_tokens_n", "Input tokens processed."),
-        _count("output_tokens_n", "Output tokens generated."),
+        _count("requests_n", "Requests answered; NULL where they are not counted.", nullable=True),
+        _count("input_tokens_n", "Input tokens processed; NULL where they are not counted.", nullable=True),
+        _count("output_tokens_n", "Output tokens generated; NULL where they are not counted.", nullable=True),
         _text("other_unit", "Another unit of work, for example image."),
         Column("other_n", pa.float64(), None, "Amount of the other unit.", True, 0),
     ),
@@ -306,6 +230,37 @@ GRID_INTENSITY = LandingTable(
     end_column="end_ms",
 )
 
+STATED_SUBJECTS = ("job", "host", "device", "model", "project", "account", "organisation")
+STATED_QUANTITIES = ("energy", "mean_power", "emissions", "emissions_rate", "intensity", "water", "energy_per_query")
+
+STATED_FIGURE = LandingTable(
+    "stated_figure",
+    "A figure that another tool, provider or official method states; kept beside ours, never added to it.",
+    (
+        _time("start_ms", "Start of the interval that the figure covers, epoch milliseconds UTC."),
+        _time("end_ms", "End of that interval, epoch milliseconds UTC."),
+        _text("source", "Who states it: codecarbon, mlperf, aws, google_cloud.", nullable=False),
+        _text("method", "By which method, in the source's or a standard's words.", nullable=False),
+        _text("version", "Version of the tool or method; `unknown` where the source tells none.", nullable=False),
+        _text("subject_kind", "Kind of thing that it speaks of.", nullable=False, allowed=STATED_SUBJECTS),
+        _text("subject", "The thing that it speaks of, unique in the source.", nullable=False),
+        _text("quantity", "What is stated.", nullable=False, allowed=STATED_QUANTITIES),
+        _text("scope", "Scope of the GHG Protocol: scope1, scope2, scope3 or total."),
+        Column("value", pa.float64(), None, "The figure, in the unit beside it."),
+        Column("low", pa.float64(), None, "Low bound of the figure.", True),
+        Column("high", pa.float64(), None, "High bound of the figure.", True),
+        _text("unit", "Unit of the figure.", nullable=False),
+        _text("job_id", "Job that it speaks of."),
+        _text("provider", "Cloud provider."),
+        _text("region", "Cloud region."),
+        _text("service", "Service of the provider."),
+        Column("labels", LABELS, None, "Whatever else the source says about it.", True),
+    ),
+    key=("source", "method", "version", "subject_kind", "subject", "quantity", "scope", "start_ms", "end_ms"),
+    time_column="start_ms",
+    end_column="end_ms",
+)
+
 CLOUD_METRICS = ("cfe_hourly", "cfe_annual", "pue", "wue", "intensity_location", "intensity_market")
 
 CLOUD_REGION_FACTOR = LandingTable(
@@ -340,6 +295,7 @@ TABLES: dict[str, LandingTable] = {
         FACILITY_READING,
         GRID_INTENSITY,
         CLOUD_REGION_FACTOR,
+        STATED_FIGURE,
     )
 }
 

@@ -136,8 +136,8 @@ class Job:
         Args:
             start_ms: start of the interval [epoch ms, UTC].
             end_ms: its end [epoch ms, UTC].
-            work: ``requests_n``, ``input_tokens_n``, ``output_tokens_n``, ``other_unit``, ``other_n`` as far as known.
-                The contract has no NULL for the first three: what was not counted is 0.
+            work: ``requests_n``, ``input_tokens_n``, ``output_tokens_n``, ``other_unit``, ``other_n`` as far as
+                known; what was not counted stays ``None``.
         """
         return {
             "start_ms": start_ms,
@@ -146,9 +146,9 @@ class Job:
             "service": None,
             "model": self.model or _UNKNOWN,
             "model_version": self.model_version,
-            "requests_n": work.get("requests_n") or 0,
-            "input_tokens_n": work.get("input_tokens_n") or 0,
-            "output_tokens_n": work.get("output_tokens_n") or 0,
+            "requests_n": work.get("requests_n"),
+            "input_tokens_n": work.get("input_tokens_n"),
+            "output_tokens_n": work.get("output_tokens_n"),
             "other_unit": work.get("other_unit"),
             "other_n": work.get("other_n"),
         }

@@ -12,7 +12,7 @@ ROW_REASONS = {
     "no_value": "A power sample has neither power nor energy nor a reason why.",
     "non_positive_power": "A running node cannot draw 0 W or less: the reading is missing, not zero.",
     "conflict": "An earlier written file states another value under the same key; the first stays.",
-    # Given by the table importer for rows that never became a landing row:
+    # Given by importers for rows that never became a landing row:
     "unparseable_number": "The source's text is not a number.",
     "unparseable_time": "The source's text is not a time in the stated format.",
     "ambiguous_time": "The local time occurs twice (end of daylight saving).",
@@ -20,6 +20,8 @@ ROW_REASONS = {
     "missing_value": "The source has no value where the mapping needs one.",
     "join_missing": "The row of the other file that the mapping joins does not exist.",
     "join_ambiguous": "The other file has several rows for the joined key.",
+    "torn_row": "The source's row is cut off, or two rows are written into each other.",
+    "conflicting_row": "The source states the same thing twice with different values.",
 }
 
 FILE_REASONS = {

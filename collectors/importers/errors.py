@@ -1,7 +1,7 @@
-"""What can go wrong in an import: a mapping that does not fit, and rows that cannot be taken.
+"""What can go wrong in an import: a mapping or file that does not fit, and rows that cannot be taken.
 
-What belongs here: the error of a mapping, the closed list of reasons for which a row is refused, and the record of such
-a row. What must not be here: the checks themselves.
+What belongs here: the errors of a mapping and of a source, the closed list of reasons for which a row is refused, and
+the record of such a row. What must not be here: the checks themselves.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ UNKNOWN_VALUE = "unknown_value"
 MISSING_VALUE = "missing_value"
 JOIN_MISSING = "join_missing"
 JOIN_AMBIGUOUS = "join_ambiguous"
+TORN_ROW = "torn_row"
+CONFLICTING_ROW = "conflicting_row"
 
 REASONS = (
     NON_POSITIVE_POWER,
@@ -35,6 +37,8 @@ REASONS = (
     MISSING_VALUE,
     JOIN_MISSING,
     JOIN_AMBIGUOUS,
+    TORN_ROW,
+    CONFLICTING_ROW,
 )
 """Closed list of reasons for which a source row is refused."""
 
@@ -63,6 +67,24 @@ class MappingError(ValueError):
         self.mapping, self.table, self.key = mapping, table, key
         place = ", ".join(part for part in (f"mapping {mapping}", table, f"key {key}" if key else None) if part)
         super().__init__(f"{place}: {message}")
+
+
+class SourceError(ValueError):
+    """A source that cannot be imported as a whole, or an option that does not fit it; nothing has been landed.
+
+    Attributes:
+        source: file or folder, or ``None`` where an option is wrong.
+    """
+
+    def __init__(self, source: str | None, message: str) -> None:
+        """Say what is wrong and where.
+
+        Args:
+            source: file or folder, or ``None`` where an option is wrong.
+            message: what is wrong and what to do, to be read after the name of the file.
+        """
+        self.source = source
+        super().__init__(f"{source}: {message}" if source else message)
 
 
 class WrongTypeError(TypeError):

@@ -3,77 +3,30 @@
 What belongs here: the course of an import, from the files to the landing folder. What must not be here: the meaning of
 a key of the mapping, conversions, or the command line.
 
-An import lands all or nothing: files are written to a temporary folder and move into landing when every table has been
-read. The same mapping and source give the same files, byte for byte, so that importing twice changes nothing.
+An import lands all or nothing, and the same mapping and source give the same files (``staging``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import __version__
-from ..contract import CONTRACT_VERSION, LandingTable
-from ..landing import LandingWriter, make_folders, put_new
 from .columns import Converter
 from .errors import MISSING_VALUE, MappingError, Problem, RejectedRow, WrongTypeError
 from .mapping import assumed_names, load_mapping, shipped_mappings
 from .rows import Buckets, Lookup, expand, explode, fulfils, refuse_overlap
 from .source import ROW, Batch, find_files, read_all, read_batches
 from .spec import Mapping, TableSpec
+from .staging import ImportResult, Staging, digest_of
 
 __all__ = ["ImportResult", "MappingError", "RejectedRow", "import_table", "load_mapping", "shipped_mappings"]
 
-FLUSH_ROWS = 500_000
-"""Rows of a landing table that are held before they are written; bounds the memory of an import."""
-SHOWN_REJECTS = 1_000
-"""Refused rows that the result itself holds; the file has all."""
-REJECTED_FOLDER = "_rejected"
-_BLOCK = 1 << 20
-
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportResult:
-    """What an import did.
-
-    Attributes:
-        mapping: name of the mapping.
-        digest: SHA-256 over mapping and source; part of every file name.
-        rows_read: source rows read; a row read for two tables counts twice.
-        rows_filtered: rows that a condition of the mapping left out.
-        rows_landed: rows in the landed files.
-        rows_rejected: rows that could not be taken.
-        landed_by_table: landing table -> rows.
-        rejected_by_reason: reason -> rows.
-        rejected: the first refused rows, at most ``SHOWN_REJECTS``.
-        rejected_file: all refused rows as JSON lines, or ``None`` if there are none.
-        files: landed files, in order of table and hour.
-        files_new: how many of them were not there before.
-        assumptions: what the mapping takes without finding it in the data, one sentence each.
-    """
-
-    mapping: str
-    digest: str
-    rows_read: int
-    rows_filtered: int
-    rows_landed: int
-    rows_rejected: int
-    landed_by_table: dict[str, int]
-    rejected_by_reason: dict[str, int]
-    rejected: tuple[RejectedRow, ...]
-    rejected_file: Path | None
-    files: list[Path]
-    files_new: int
-    assumptions: tuple[str, ...]
 
 
 def import_table(mapping: Path | str, source: Path, landing: Path, *, progress: Progress | None = None) -> ImportResult:
@@ -103,8 +56,6 @@ def import_table(mapping: Path | str, source: Path, landing: Path, *, progress: 
                 run.read(job)
             except WrongTypeError as error:
                 job.spec.where.fail(f"{job.shown}: a column {error}")
-        run.flush()
-        run.rejects.close()
         return run.publish(Path(landing))
 
 
@@ -155,60 +106,18 @@ def _jobs(plan: Mapping, source: Path) -> list[_Job]:
 
 
 def _digest(plan: Mapping, jobs: list[_Job]) -> str:
-    """Return a hash over all that the landed bytes depend on."""
     files = {job.shown: job.path for job in jobs} | {name: path for job in jobs for name, path in job.joined.items()}
-    total = hashlib.sha256(f"{__version__}/{CONTRACT_VERSION}/{pa.__version__}\0".encode() + plan.content)
-    for name, path in sorted(files.items()):
-        inner = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                inner.update(block)
-        total.update(f"\0{name}\0{inner.hexdigest()}".encode())
-    return total.hexdigest()
-
-
-@dataclass(slots=True)
-class _Rejects:
-    """Refused rows, written as they come."""
-
-    path: Path
-    counts: Counter[str] = field(default_factory=Counter)
-    shown: list[RejectedRow] = field(default_factory=list)
-    _lines: list[str] = field(default_factory=list)
-
-    def add(self, row: RejectedRow) -> None:
-        self.counts[row.reason] += 1
-        if len(self.shown) < SHOWN_REJECTS:
-            self.shown.append(row)
-        self._lines.append(row.to_json() + "\n")
-        if len(self._lines) >= SHOWN_REJECTS:
-            self.close()
-
-    def close(self) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(self._lines)
-        self._lines.clear()
+    return digest_of(plan.content.decode("utf-8", "replace"), files)
 
 
 class _Run:
     """One import on its way through the entries of a mapping."""
 
     def __init__(self, plan: Mapping, digest: str, staging: Path, progress: Progress | None, size: int) -> None:
-        self.plan, self.digest, self.staging = plan, digest, staging
+        self.plan = plan
         self.progress, self.size, self.done = progress, size, 0
-        self.rejects = _Rejects(staging / "rejected.jsonl")
-        self.rows_read = self.rows_filtered = self.held_rows = 0
-        self.landed: Counter[str] = Counter()
-        self.held: dict[str, list[pa.Table]] = {}
-        self.landing_tables: dict[str, LandingTable] = {}
-        self.latest_ms = 0
-        self.writer = LandingWriter(
-            staging,
-            f"import-{digest[:24]}",
-            host=plan.name,
-            boot_id=digest,
-            collector_version=__version__,
-        )
+        self.staged = Staging(staging, plan.name, digest)
+        self.rows_read = self.rows_filtered = 0
 
     def read(self, job: _Job) -> None:
         """Bring one source file through one entry."""
@@ -263,7 +172,7 @@ class _Run:
             mask = pc.and_(keep, problem.mask)
             if pc.any(mask).as_py():
                 for row in rows.filter(mask).to_pylist():
-                    self.rejects.add(_rejected(job, row, problem))
+                    self.staged.reject(_rejected(job, row, problem))
                 keep = pc.and_(keep, pc.invert(mask))
         return keep
 
@@ -272,52 +181,17 @@ class _Run:
         for number, text in batch.broken:
             detail = "the line has another number of cells than the header"
             table = job.spec.landing.name
-            self.rejects.add(RejectedRow(table, MISSING_VALUE, detail, job.shown, number, {"line": text}))
+            self.staged.reject(RejectedRow(table, MISSING_VALUE, detail, job.shown, number, {"line": text}))
 
     def _land(self, job: _Job, converter: Converter, rows: pa.RecordBatch, *, first: bool) -> None:
         table, problems = converter.convert(rows, first=first)
         table = table.filter(self._keep(job, rows, problems))
-        landing = job.spec.landing
-        self.landing_tables[landing.name] = landing
-        self.held.setdefault(landing.name, []).append(table)
-        self.held_rows += table.num_rows
-        self.landed[landing.name] += table.num_rows
-        if table.num_rows:
-            self.latest_ms = max(self.latest_ms, pc.max(table.column(landing.time_column)).as_py())
-        if self.held_rows >= FLUSH_ROWS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the rows that are held."""
-        for name, tables in self.held.items():
-            self.writer.write(name, pa.concat_tables(tables).combine_chunks(), written_ms=self.latest_ms)
-        self.held, self.held_rows = {}, 0
+        self.staged.add(job.spec.landing.name, table)
 
     def publish(self, landing: Path) -> ImportResult:
         """Move the files into landing and return the result."""
-        files, new = [], 0
-        for path in sorted(self.staging.glob("*/date=*/hour=*/*.parquet")):
-            target = landing / path.relative_to(self.staging)
-            new += _put(landing, target, path.read_bytes(), self.plan.name)
-            files.append(target)
-        rejected = None
-        if self.rejects.counts:
-            rejected = landing / REJECTED_FOLDER / f"{self.plan.name}-{self.digest[:24]}.jsonl"
-            _put(landing, rejected, self.rejects.path.read_bytes(), self.plan.name)
-        return ImportResult(
-            self.plan.name,
-            self.digest,
-            self.rows_read,
-            self.rows_filtered,
-            self.landed.total(),
-            self.rejects.counts.total(),
-            {name: count for name, count in sorted(self.landed.items()) if count},
-            dict(sorted(self.rejects.counts.items())),
-            tuple(self.rejects.shown),
-            rejected,
-            files,
-            new,
-            assumptions(self.plan),
+        return self.staged.publish(
+            landing, rows_read=self.rows_read, rows_filtered=self.rows_filtered, assumptions=assumptions(self.plan)
         )
 
     def _report(self, read_bytes: int) -> None:
@@ -377,15 +251,3 @@ def _rejected(job: _Job, row: dict[str, object], problem: Problem) -> RejectedRo
     return RejectedRow(
         job.spec.landing.name, problem.reason, detail, job.shown, number if isinstance(number, int) else None, values
     )
-
-
-def _put(landing: Path, target: Path, data: bytes, host: str) -> int:
-    """Put a file into landing; returns 0 if the very same file is there already."""
-    if target.exists():
-        if target.read_bytes() == data:
-            return 0
-        msg = f"{target} exists with other content; it is not what this import wrote"
-        raise FileExistsError(msg)
-    make_folders(landing, target.relative_to(landing).parts[:-1])
-    put_new(target, data, host)
-    return 1

@@ -73,7 +73,7 @@ def _translated(error: Exception) -> CliError:
     import duckdb
     from filelock import Timeout
 
-    from collectors.importers.errors import MappingError
+    from collectors.importers.errors import MappingError, SourceError
     from warehouse.config import ConfigError
     from warehouse.lake import LakeBusyError, LakeError
     from warehouse.publish import PublishError
@@ -84,7 +84,7 @@ def _translated(error: Exception) -> CliError:
     # DuckDB tells Ctrl-C in the middle of a statement as a RuntimeError of this text.
     if isinstance(error, duckdb.InterruptException) or str(error) == DUCKDB_INTERRUPTED:
         return InterruptedRunError()
-    if isinstance(error, (ConfigError, QuarantineError, MappingError)):
+    if isinstance(error, (ConfigError, QuarantineError, MappingError, SourceError)):
         return CliError(str(error), EXIT_USAGE)
     if isinstance(error, LakeBusyError):
         return CliError(str(error), EXIT_BUSY)

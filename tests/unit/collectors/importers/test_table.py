@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from collectors.importers import table as table_module
+from collectors.importers import staging
 from collectors.importers.errors import REASONS, MappingError
+from collectors.importers.table import import_table
 
 T0 = 1_704_067_200_000  # 2024-01-01 00:00:00 UTC
 HOUR = 3_600_000
@@ -283,7 +284,7 @@ def test_row_numbers_stay_right_over_batches_and_broken_lines(
 def test_small_flushes_give_the_same_rows(bench: Any, power: Any, csv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     source = csv([(T0 + i * 60_000, f"n{i % 3}", i + 1) for i in range(300)])
     bench.run(power(), source)
-    monkeypatch.setattr(table_module, "FLUSH_ROWS", 50)
+    monkeypatch.setattr(staging, "FLUSH_ROWS", 50)
     monkeypatch.setattr("collectors.importers.source.CSV_BLOCK_BYTES", 1000)
     bench.run(power(), source, bench.root / "small")
     key = lambda row: (row["ts_ms"], row["host"])  # noqa: E731
@@ -321,7 +322,7 @@ def test_a_pattern_reads_many_files(bench: Any, power: Any, csv: Any) -> None:
 def test_progress_ends_at_the_end(bench: Any, power: Any, csv: Any) -> None:
     calls: list[tuple[int, int]] = []
     path = bench.source(csv([(T0 + i, "n1", 1) for i in range(100)]))
-    table_module.import_table(bench.mapping(power()), path, bench.landing, progress=lambda *call: calls.append(call))
+    import_table(bench.mapping(power()), path, bench.landing, progress=lambda *call: calls.append(call))
     assert calls[-1] == (path.stat().st_size, path.stat().st_size)
     assert calls == sorted(calls)
 

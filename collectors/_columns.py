@@ -1,0 +1,87 @@
+"""What a column and a table of the landing contract are.
+
+What belongs here: the two types. What must not be here: any table (see ``contract``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a landing table.
+
+    Attributes:
+        name: column name; a physical quantity carries its unit as suffix.
+        type: Arrow type as written to Parquet.
+        unit: unit of the value, or ``None`` for identifiers, flags and counts without unit.
+        description: one sentence that a reader of the data dictionary understands.
+        nullable: whether NULL ("not known") is allowed.
+        minimum: smallest accepted value, in the column's unit.
+        maximum: largest accepted value, in the column's unit.
+        allowed: closed set of values, or empty for a free value.
+    """
+
+    name: str
+    type: pa.DataType
+    unit: str | None
+    description: str
+    nullable: bool = False
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LandingTable:
+    """One landing table: its columns, natural key and time columns.
+
+    Attributes:
+        name: table name, also the folder under the landing root and the table in the ``raw`` schema.
+        description: what one row states.
+        columns: columns in the order in which they are written.
+        key: columns that identify a row; two rows with the same key and other values are in conflict.
+        time_column: epoch milliseconds (UTC) by which a row is put into its hour folder.
+        end_column: epoch milliseconds at which the row's interval ends, if the row describes an interval.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    time_column: str
+    end_column: str | None = None
+    _by_name: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the columns by name and check that key and time columns exist."""
+        self._by_name.update({column.name: column for column in self.columns})
+        for name in (*self.key, self.time_column):
+            if name not in self._by_name:
+                msg = f"landing table {self.name}: no column {name}"
+                raise ValueError(msg)
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name.
+
+        Raises:
+            KeyError: if the table has no such column.
+        """
+        return self._by_name[name]
+
+    def arrow_schema(self) -> pa.Schema:
+        """Return the Arrow schema of a file of this table, without file metadata."""
+        return pa.schema(
+            [
+                pa.field(
+                    column.name,
+                    column.type,
+                    nullable=column.nullable,
+                    metadata={"unit": column.unit} if column.unit else None,
+                )
+                for column in self.columns
+            ]
+        )

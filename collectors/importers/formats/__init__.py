@@ -1,0 +1,25 @@
+"""Formats that ``wattledger import`` reads, one a file.
+
+What belongs here: the list of formats. What must not be here: what all formats share (see ``format`` and ``run``).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..format import Format
+
+# Name on the command line -> module of this folder; a format's module holds it as FORMAT.
+MODULES: dict[str, str] = {}
+
+
+def load(name: str) -> Format:
+    """Return a format; only its own module is imported.
+
+    Args:
+        name: one of ``MODULES``.
+    """
+    form: Format = import_module(f".{MODULES[name]}", __name__).FORMAT
+    return form
