@@ -80,7 +80,7 @@ def _localised(moment: datetime, zone: tzinfo, text: str) -> datetime:
     first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
         return first
-    # Both differ in the hour that is skipped as well as in the one that is repeated; only a skipped one does not return.
+    # The two differ in a skipped hour as well as in a repeated one; only a time in a skipped one does not return.
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
         raise MomentError(NONEXISTENT_TIME, f"{text!r} does not exist in {zone}: the clock was set forward")
     raise MomentError(AMBIGUOUS_TIME, f"{text!r} occurs twice in {zone}: the clock was set back")
