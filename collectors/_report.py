@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from .jobs import PHASES
+from .usage import PHASES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from .landing import host_hash
+from .stores import host_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

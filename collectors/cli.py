@@ -13,17 +13,16 @@ import argparse
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# What only one command needs is imported there: the agent lives for months on somebody else's memory.
 from . import __version__
-from .execute import SamplingLoop, run_agent, run_job
-from .jobs import PHASES, JobError, job_from, parse_labels
-from .landing import LandingWriter
+from .loop import LoopSettings, SamplingLoop
 from .sources import Discovery, discover
+from .usage import PHASES, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,13 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (JobError, _UsageError) as error:
+    except UsageError as error:
         print(f"wattledger-collect: {error}", file=sys.stderr)
         return EXIT_USAGE
-
-
-class _UsageError(ValueError):
-    """Something that the user must change."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,15 +95,28 @@ def _parser() -> argparse.ArgumentParser:
     agent.add_argument("--facility", default=os.environ.get("WATTLEDGER_FACILITY"), help=_TEXT_FLAGS["facility"])
     _add_sampling_flags(agent)
     agent.set_defaults(run=_agent)
+
+    land = commands.add_parser("land", help="turn journals that a collector left behind into landing files")
+    _add_place_flags(land)
+    land.add_argument("--spool", metavar="DIR", help="folder of the journals; by default that of the collectors here")
+    land.add_argument("--every-host", action="store_true", help="land the journals of other hosts too")
+    land.set_defaults(run=_land)
     return parser
 
 
-def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--landing", metavar="DIR", help="landing folder (or WATTLEDGER_LANDING); required")
-    parser.add_argument("--state-dir", metavar="DIR", help="folder for locks and memory; by default beside --landing")
+def _add_place_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--landing", metavar="DIR", help="landing folder, or s3://bucket/prefix (or WATTLEDGER_LANDING); required"
+    )
+    parser.add_argument("--state-dir", metavar="DIR", help="folder for locks and spool; by default beside --landing")
     parser.add_argument("--host", help="name of this host in the rows (or WATTLEDGER_HOST); by default its host name")
+
+
+def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
+    _add_place_flags(parser)
     parser.add_argument("--interval-s", type=_positive, default=1.0, metavar="S", help="time between samples (1)")
     parser.add_argument("--flush-s", type=_positive, default=300.0, metavar="S", help="time between landings (300)")
+    parser.add_argument("--spool-mb", type=_positive, default=256.0, metavar="MB", help="largest spool size (256)")
     parser.add_argument("--require", action="store_true", help="exit with 3 when nothing is measured here")
 
 
@@ -121,44 +129,63 @@ def _positive(text: str) -> float:
 
 
 def _host(arguments: argparse.Namespace) -> str:
-    return getattr(arguments, "host", None) or os.environ.get("WATTLEDGER_HOST") or socket.gethostname() or "unknown"
+    return getattr(arguments, "host", None) or os.environ.get("WATTLEDGER_HOST") or os.uname().nodename or "unknown"
 
 
-def _landing(arguments: argparse.Namespace) -> LandingWriter:
-    folder = arguments.landing or os.environ.get("WATTLEDGER_LANDING")
-    if not folder:
+def _landing(arguments: argparse.Namespace) -> str:
+    place: str | None = arguments.landing or os.environ.get("WATTLEDGER_LANDING")
+    if not place:
         msg = "no landing folder: give --landing DIR or set WATTLEDGER_LANDING (for example .wattledger/landing)"
-        raise _UsageError(msg)
-    return LandingWriter(Path(folder), host=_host(arguments), collector_version=__version__)
+        raise UsageError(msg)
+    return place if "://" in place else str(Path(place).absolute())
+
+
+def _state_dir(arguments: argparse.Namespace, landing: str) -> Path:
+    if arguments.state_dir:
+        return Path(arguments.state_dir).absolute()
+    if "://" not in landing:
+        return Path(landing).resolve().parent / "collector-state"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "wattledger"
+
+
+def _settings(arguments: argparse.Namespace, facility: str | None) -> LoopSettings:
+    landing = _landing(arguments)
+    return LoopSettings(
+        host=_host(arguments),
+        landing=landing,
+        state_dir=_state_dir(arguments, landing),
+        version=__version__,
+        interval_s=arguments.interval_s,
+        flush_s=arguments.flush_s,
+        facility=facility,
+        max_spool_bytes=int(arguments.spool_mb * (1 << 20)),
+    )
 
 
 def _exec(arguments: argparse.Namespace) -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         msg = "no command: wattledger-collect exec [flags] -- CMD"
-        raise _UsageError(msg)
-    landing = _landing(arguments)
+        raise UsageError(msg)
+    from .execute import run_job
+    from .jobs import job_from, parse_labels
+
     flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
     job = job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
+    settings = _settings(arguments, job.facility)
     found = discover(provider=job.provider)
     try:
         if arguments.require and not _is_measured(found):
             return _not_measured(found)
-        return run_job(
-            command,
-            job,
-            found.sources,
-            landing,
-            interval_s=arguments.interval_s,
-            flush_s=arguments.flush_s,
-            state_dir=Path(arguments.state_dir) if arguments.state_dir else None,
-        ).exit_code
+        return run_job(command, job, settings, found.sources).exit_code
     finally:
         _close(found)
 
 
 def _agent(arguments: argparse.Namespace) -> int:
-    landing = _landing(arguments)
+    from .agent import run_agent
+
+    settings = _settings(arguments, arguments.facility or None)
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
@@ -166,17 +193,22 @@ def _agent(arguments: argparse.Namespace) -> int:
     try:
         if arguments.require and not _is_measured(found):
             return _not_measured(found)
-        loop = SamplingLoop(
-            found.sources,
-            landing,
-            interval_s=arguments.interval_s,
-            flush_s=arguments.flush_s,
-            state_dir=Path(arguments.state_dir) if arguments.state_dir else None,
-            facility=arguments.facility or None,
-        )
-        return EXIT_LOST_ROWS if run_agent(loop, stop, landing=landing) else 0
+        report = run_agent(SamplingLoop(settings, found.sources), stop)
+        return EXIT_LOST_ROWS if report.has_loss else 0
     finally:
         _close(found)
+
+
+def _land(arguments: argparse.Namespace) -> int:
+    from .land import land
+
+    landing = _landing(arguments)
+    spool = Path(arguments.spool) if arguments.spool else _state_dir(arguments, landing) / "spool"
+    report = land(spool, landing, host=None if arguments.every_host else _host(arguments))
+    for problem in report.problems:
+        print(f"wattledger-collect: {problem}", file=sys.stderr)
+    print(f"{report.landed_n} files landed, {len(report.waiting)} journals wait in {spool}")
+    return EXIT_LOST_ROWS if report.waiting else 0
 
 
 def _probe(arguments: argparse.Namespace) -> int:
@@ -215,7 +247,7 @@ def _findings(found: Discovery) -> Iterable[dict[str, Any]]:
     for source in found.unavailable:
         yield {
             "device": "-",
-            "kind": {"nvml": "gpu", "rapl": "cpu, dram"}.get(source.name, "cpu, dram"),
+            "kind": source.kinds,
             "source": source.name,
             "status": "not measured",
             "reason": source.unavailable_reason,

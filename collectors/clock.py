@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import threading
@@ -69,8 +68,7 @@ class SystemClock:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """One moment of the sampling schedule, shared by all devices.
 
     Attributes:
@@ -87,7 +85,11 @@ class Tick:
 class TickClock:
     """Stamps that follow the monotonic clock from one reading of the wall clock.
 
-    A wall clock that is set back or forth during a run changes no interval: it only marks one tick as ``stepped``.
+    A wall clock that is set back changes nothing but that one tick is marked ``stepped``: stamps never run back over
+    those that were given. One that is set forth is followed at the next occasion, see ``follow_forward``.
+
+    Attributes:
+        offset_ms: stamps ahead of the wall clock at the last tick [ms].
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -98,7 +100,7 @@ class TickClock:
         """
         self._clock = clock
         self._last_ms = 0
-        self._offset_ms = 0
+        self.offset_ms = 0
         self._anchor_ns = clock.monotonic_ns()
         self._anchor_ms = clock.now_ms()
 
@@ -106,10 +108,10 @@ class TickClock:
         """Return the stamp of this moment."""
         monotonic_ns = self._clock.monotonic_ns()
         derived_ms = self._derived_ms(monotonic_ns)
-        offset_ms = self._clock.now_ms() - derived_ms
-        stepped = abs(offset_ms - self._offset_ms) > CLOCK_STEP_MS
+        offset_ms = derived_ms - self._clock.now_ms()
+        stepped = abs(offset_ms - self.offset_ms) > CLOCK_STEP_MS
         if stepped:
-            self._offset_ms = offset_ms
+            self.offset_ms = offset_ms
         self._last_ms = max(derived_ms, self._last_ms + 1)
         return Tick(self._last_ms, monotonic_ns, stepped)
 
@@ -118,9 +120,30 @@ class TickClock:
 
         For processes that run for months, between two flushes. The tick that saw the step is already marked.
         """
-        if self._offset_ms > CLOCK_STEP_MS:
-            self._anchor_ms += self._offset_ms
-            self._offset_ms = 0
+        if self.offset_ms < -CLOCK_STEP_MS:
+            self._anchor_ms -= self.offset_ms
+            self.offset_ms = 0
+
+    def state(self) -> list[int]:
+        """Return what another process of this boot needs to go on with the same stamps."""
+        return [self._anchor_ns, self._anchor_ms, self._last_ms]
+
+    def resume(self, state: object) -> None:
+        """Go on with the stamps of an earlier process of this boot, so that none is given twice.
+
+        Args:
+            state: what ``state`` returned there; anything else changes nothing.
+        """
+        if not (isinstance(state, list) and len(state) == 3 and all(isinstance(value, int) for value in state)):
+            return
+        now_ns = self._clock.monotonic_ns()
+        anchor_ns, anchor_ms, last_ms = state
+        if anchor_ns > now_ns:
+            return
+        self._anchor_ns, self._anchor_ms = anchor_ns, anchor_ms
+        self._last_ms = max(self._last_ms, last_ms)
+        self.offset_ms = self._derived_ms(now_ns) - self._clock.now_ms()
+        self.follow_forward()
 
     def _derived_ms(self, monotonic_ns: int) -> int:
         return self._anchor_ms + (monotonic_ns - self._anchor_ns) // NS_PER_MS

@@ -309,6 +309,8 @@ META_ROWS = "wattledger.rows"
 META_FIRST_MS = "wattledger.first_ms"
 META_LAST_MS = "wattledger.last_ms"
 META_WRITTEN_MS = "wattledger.written_ms"
+# Only where there is something to say: samples that the collector had to drop because there was no room for them.
+META_DROPPED = "wattledger.dropped_n"
 META_KEYS = (
     META_SCHEMA,
     META_COLLECTOR,

@@ -11,29 +11,18 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .usage import PHASES, UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# The contract's phases; repeated because the contract loads pyarrow, which the sampling loop must not. A test holds the
-# two equal.
-PHASES = (
-    "data_processing",
-    "experimentation",
-    "training",
-    "fine_tuning",
-    "evaluation",
-    "deployment",
-    "inference",
-    "storage",
-    "unknown",
-)
 ENV_PREFIX = "WATTLEDGER_"
 _COUNTS = ("attempt", "parameters_n", "tokens_n")
 _UNKNOWN = "unknown"
 
 
-class JobError(ValueError):
-    """A job attribute that cannot be used; the message names it, its value and what is expected."""
+class JobError(UsageError):
+    """A job attribute that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     import pyarrow as pa
 
+REJECTED_FOLDER = "_rejected"
+"""Folder of the landing root where refused rows are left, as JSON lines, for the quarantine."""
 NON_POSITIVE_POWER = "non_positive_power"
 OUT_OF_RANGE = "out_of_range"
 UNPARSEABLE_NUMBER = "unparseable_number"

@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 
 from .. import __version__
 from ..contract import CONTRACT_VERSION, TABLES
-from ..landing import LandingWriter, make_folders, put_new
+from ..landing import LandingWriter
+from ..stores import make_folders, put_new
 from ..validate import to_valid_table
-from .errors import RejectedRow
+from .errors import REJECTED_FOLDER, RejectedRow
 
 FLUSH_ROWS = 500_000
 """Rows of a landing table that are held before they are written; bounds the memory of an import."""
 SHOWN_REJECTS = 1_000
 """Refused rows that the result itself holds; the file has all."""
-REJECTED_FOLDER = "_rejected"
 _BLOCK = 1 << 20
 
 

@@ -5,8 +5,7 @@ What belongs here: which sources a host has. What must not be here: how one is r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..clock import SystemClock, procfs_root
 from .common import CounterStep, Device, MonotoneCounter, PowerSource, Reading
@@ -39,8 +38,7 @@ __all__ = [
 _SESSION_EPOCH_S = 1_577_836_800
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """The sources of this host.
 
     Attributes:
@@ -48,8 +46,8 @@ class Discovery:
         unavailable: sources that cannot be used here; each says why.
     """
 
-    sources: list[PowerSource] = field(default_factory=list)
-    unavailable: list[PowerSource] = field(default_factory=list)
+    sources: list[PowerSource]
+    unavailable: list[PowerSource]
 
 
 def first_session(clock: Clock) -> int:

@@ -7,7 +7,7 @@ one vendor, time stamps, or files.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PLAUSIBLE_FACTOR = 1.5
 """Power above this many times the device's limit is not believed; short peaks above an enforced limit are real."""
@@ -17,8 +17,7 @@ _MJ_PER_J = 1_000
 _NS_PER_S = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """A device of this host that has, or should have, a power reading.
 
     Attributes:
@@ -44,8 +43,7 @@ class Device:
     is_estimate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one device said at one tick.
 
     A gap reason beside values speaks of the interval that ends here (a counter was reset); a gap reason without values
@@ -59,6 +57,7 @@ class Reading:
         util_percent: utilisation [%], 0 to 100, or ``None``.
         gap_reason: one of the contract's ``GAP_REASONS``, or ``None``.
         source: interface of this reading where it differs from the device's, or ``None``.
+        taken_ns: when it was taken on the monotonic clock [ns], where that is not now, or ``None``.
     """
 
     device_id: str
@@ -68,6 +67,7 @@ class Reading:
     util_percent: int | None = None
     gap_reason: str | None = None
     source: str | None = None
+    taken_ns: int | None = None
 
     @property
     def has_value(self) -> bool:
@@ -80,11 +80,13 @@ class PowerSource(ABC):
 
     Attributes:
         name: short name of the source.
+        kinds: kinds of device that it can read, for people, for example ``cpu, dram``.
         unavailable_reason: why it cannot be used on this host, or ``None`` if it can.
         fix: what to do about that, with the exact command, or ``None``.
     """
 
     name: str = ""
+    kinds: str = ""
     unavailable_reason: str | None = None
     fix: str | None = None
 
@@ -94,14 +96,20 @@ class PowerSource(ABC):
 
     @abstractmethod
     def read(self) -> list[Reading]:
-        """Return one reading a device, in the order of ``devices``; never raises: a failure is a gap reason."""
+        """Return one reading a device; never raises: a failure is a gap reason.
+
+        A device that has nothing new to say since the last call may be left out.
+        """
+
+    def counters(self) -> dict[str, MonotoneCounter]:
+        """Return the counters by device id, for the hand-over to a later process; empty if there are none."""
+        return {}
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Release what the source holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class CounterStep:
+class CounterStep(NamedTuple):
     """Result of one reading of a counter.
 
     Attributes:
@@ -145,6 +153,19 @@ class MonotoneCounter:
     def session(self) -> int:
         """The session of the last value."""
         return self._session
+
+    def state(self) -> list[int] | None:
+        """Return what another process of this boot needs to go on with it; ``None`` before the first value."""
+        return None if self._raw is None else [self._raw, self._base, self._session, self._at_ns]
+
+    def resume(self, state: object) -> None:
+        """Go on where another process of this boot stopped.
+
+        Args:
+            state: what ``state`` returned there; anything else changes nothing.
+        """
+        if isinstance(state, list) and len(state) == 4 and all(isinstance(value, int) for value in state):
+            self._raw, self._base, self._session, self._at_ns = state
 
     def update(self, raw: int, monotonic_ns: int) -> CounterStep:
         """Take a value of the counter.

@@ -8,11 +8,9 @@ Reference: Cloud Carbon Footprint, Methodology: average watts = minimum + utilis
 
 from __future__ import annotations
 
-import csv
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..clock import procfs_root
 from .common import Device, PowerSource, Reading
@@ -28,8 +26,7 @@ _KIB_PER_GIB = 1024 * 1024
 _MW_PER_W = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(NamedTuple):
     """One published figure of the estimate.
 
     Attributes:
@@ -61,6 +58,8 @@ def load_factors(path: Path = FACTORS_PATH) -> dict[str, Factor]:
     Args:
         path: CSV file of the factors.
     """
+    import csv
+
     with path.open(encoding="utf-8", newline="") as file:
         return {
             row["factor_id"]: Factor(
@@ -78,8 +77,7 @@ def load_factors(path: Path = FACTORS_PATH) -> dict[str, Factor]:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Ticks:
+class _Ticks(NamedTuple):
     busy: int
     total: int
 
@@ -88,6 +86,7 @@ class EstimateSource(PowerSource):
     """Modelled power of the host's CPU and memory."""
 
     name = "estimate"
+    kinds = "cpu, dram"
 
     def __init__(
         self,

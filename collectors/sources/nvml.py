@@ -10,11 +10,10 @@ Reference: NVIDIA, nvml.h, nvmlDeviceGetTotalEnergyConsumption, nvmlDeviceGetPow
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .common import Device, MonotoneCounter, PowerSource, Reading
+from .nvml_library import LIBRARY_NOT_FOUND, Nvml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,18 +56,20 @@ def gap_reason(error: BaseException) -> str:
     return "read_failed"
 
 
-@dataclass(slots=True)
 class _Gpu:
-    device: Device
-    handle: Any
-    counter: MonotoneCounter
-    lost: str | None = None
+    """A GPU that was found, and whether it is lost."""
+
+    __slots__ = ("counter", "device", "handle", "lost")
+
+    def __init__(self, device: Device, handle: object, counter: MonotoneCounter, lost: str | None) -> None:
+        self.device, self.handle, self.counter, self.lost = device, handle, counter, lost
 
 
 class NvmlSource(PowerSource):
     """The NVIDIA GPUs of this host."""
 
     name = "nvml"
+    kinds = "gpu"
 
     def __init__(
         self, module: ModuleType | None = None, *, monotonic_ns: Callable[[], int], first_session: int = 0
@@ -76,7 +77,8 @@ class NvmlSource(PowerSource):
         """Load NVML and find the GPUs.
 
         Args:
-            module: the ``pynvml`` module, or a stand-in for tests; by default it is imported.
+            module: what has NVIDIA's functions under their names: ``pynvml``, or a stand-in for tests; by default
+                ``nvml_library``.
             monotonic_ns: the monotonic clock [ns].
             first_session: number of the first counter session.
         """
@@ -86,14 +88,13 @@ class NvmlSource(PowerSource):
         self._next_recovery_ns = 0
         self._nvml: Any = module
         try:
-            self._nvml = module or importlib.import_module("pynvml")
+            self._nvml = module or Nvml()
             self._nvml.nvmlInit()
             count = int(self._nvml.nvmlDeviceGetCount())
-        except ImportError:
-            self.unavailable_reason, self.fix = "the pynvml module is not installed", "pip install nvidia-ml-py"
-            return
         except Exception as error:  # noqa: BLE001 - any failure of the library means there is none
-            self.unavailable_reason, self.fix = f"NVML cannot be used: {error}", FIX_LIBRARY
+            lacks = module is None and getattr(error, "value", None) == LIBRARY_NOT_FOUND
+            reason = "no NVIDIA driver library (libnvidia-ml.so.1)" if lacks else f"NVML cannot be used: {error}"
+            self.unavailable_reason, self.fix = reason, FIX_LIBRARY
             return
         self._gpus = [self._open(index) for index in range(count)]
         if not self._gpus:
@@ -109,6 +110,10 @@ class NvmlSource(PowerSource):
         if any(reading.gap_reason == "driver_lost" for reading in readings):
             self._recover()
         return readings
+
+    def counters(self) -> dict[str, MonotoneCounter]:
+        """Return the counters by device id."""
+        return {gpu.device.id: gpu.counter for gpu in self._gpus}
 
     def close(self) -> None:
         """Release NVML."""

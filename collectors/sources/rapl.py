@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .common import Device, MonotoneCounter, PowerSource, Reading
 
@@ -53,8 +52,7 @@ def _read_text(path: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-@dataclass(slots=True)
-class _Zone:
+class _Zone(NamedTuple):
     device: Device
     energy_path: Path
     counter: MonotoneCounter
@@ -68,6 +66,7 @@ class RaplSource(PowerSource):
     """
 
     name = "rapl"
+    kinds = "cpu, dram"
 
     def __init__(
         self,
@@ -105,6 +104,10 @@ class RaplSource(PowerSource):
     def read(self) -> list[Reading]:
         """Return cumulative energy [mJ] a zone, or why there is none."""
         return [self._read_zone(zone) for zone in self._zones]
+
+    def counters(self) -> dict[str, MonotoneCounter]:
+        """Return the counters by device id."""
+        return {zone.device.id: zone.counter for zone in self._zones}
 
     def _read_zone(self, zone: _Zone) -> Reading:
         try:

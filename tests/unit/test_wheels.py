@@ -91,4 +91,4 @@ def test_collectors_wheel_needs_only_what_a_host_should_carry(collectors_wheel: 
         text = archive.read(metadata).decode()
     needs = {line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("Requires-Dist:")}
     names = {need.partition(">")[0].partition("<")[0].partition("=")[0].strip() for need in needs}
-    assert names == {"pyarrow", "nvidia-ml-py"}
+    assert names == {"pyarrow"}

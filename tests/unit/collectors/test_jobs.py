@@ -6,9 +6,10 @@ import pytest
 
 from collectors import contract
 from collectors.assets import AssetMemory
-from collectors.jobs import PHASES, Job, JobError, job_from, parse_labels
+from collectors.jobs import Job, JobError, job_from, parse_labels
 from collectors.reader import read_landed
 from collectors.sources import Device
+from collectors.usage import PHASES
 
 NOON_MS = 1_795_348_800_000
 

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors import contract, landing
-from collectors.landing import LandingError, LandingWriter, sweep
+from collectors.landing import LandingError, LandingWriter
 from collectors.reader import landed_name_problem, read_landed
+from collectors.stores import sweep
 
 NOON_MS = 1_795_348_800_000
 HOUR_MS = 3_600_000
