@@ -167,8 +167,9 @@ def _exec(arguments: argparse.Namespace) -> int:
     if not command:
         msg = "no command: wattledger-collect exec [flags] -- CMD"
         raise UsageError(msg)
+    from .carriers import job_from
     from .execute import run_job
-    from .jobs import job_from, parse_labels
+    from .jobs import parse_labels
 
     flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
     job = job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)

@@ -1,7 +1,7 @@
 """Jobs as collectors see them: who ran what, and the landing rows that say so.
 
-What belongs here: the attributes of a job, where they come from (flags, then environment), and its rows. What must not
-be here: running anything, files, or guessed attributes. What nobody stated stays ``None``.
+What belongs here: the attributes of a job and its rows. What must not be here: where attributes come from
+(``carriers``), running anything, files, or guessed attributes. What nobody stated stays ``None``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from .usage import PHASES, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ENV_PREFIX = "WATTLEDGER_"
-_COUNTS = ("attempt", "parameters_n", "tokens_n")
+COUNTS = ("attempt", "parameters_n", "tokens_n")
 _UNKNOWN = "unknown"
 
 
@@ -73,7 +72,7 @@ class Job:
         if not self.job_id:
             msg = "job_id is empty"
             raise JobError(msg)
-        for name in _COUNTS:
+        for name in COUNTS:
             value = getattr(self, name)
             if value is not None and not (name == "attempt") <= value < 2**63:
                 msg = f"{name} {value} is out of range"
@@ -143,30 +142,6 @@ class Job:
         }
 
 
-def job_from(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Job:
-    """Return the job that flags and environment describe.
-
-    A flag wins over ``WATTLEDGER_<ATTRIBUTE>``; empty values count as not given. Labels of both are merged.
-
-    Args:
-        flags: attribute to value, ``None`` for a flag that was not given; ``labels`` is a mapping.
-        environ: environment variables; ``WATTLEDGER_LABELS`` has the form ``k=v,k2=v2``.
-
-    Raises:
-        JobError: if a value cannot be used.
-    """
-    values: dict[str, Any] = {}
-    for item in dataclasses.fields(Job):
-        given = flags.get(item.name) if item.name != "labels" else None
-        value = given if given not in (None, "") else environ.get(ENV_PREFIX + item.name.upper()) or None
-        if value is None or item.name == "labels":
-            continue
-        values[item.name] = _count(item.name, value) if item.name in _COUNTS else str(value)
-    labels = parse_labels(filter(None, environ.get(ENV_PREFIX + "LABELS", "").split(",")))
-    labels.update(flags.get("labels") or {})
-    return Job(**values, labels=labels)
-
-
 def parse_labels(texts: Iterable[str]) -> dict[str, str]:
     """Return labels written as ``key=value``.
 
@@ -186,7 +161,12 @@ def parse_labels(texts: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def _count(name: str, value: object) -> int:
+def to_count(name: str, value: object) -> int:
+    """Return a whole number that somebody wrote, for example ``7e9``.
+
+    Raises:
+        JobError: if it is none.
+    """
     text = str(value)
     try:
         if text.isdigit():

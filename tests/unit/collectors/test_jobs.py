@@ -6,7 +6,8 @@ import pytest
 
 from collectors import contract
 from collectors.assets import AssetMemory
-from collectors.jobs import Job, JobError, job_from, parse_labels
+from collectors.carriers import job_from
+from collectors.jobs import Job, JobError, parse_labels
 from collectors.reader import read_landed
 from collectors.sources import Device
 from collectors.usage import PHASES
