@@ -7,6 +7,17 @@ hosts this package is installed as ``wattledger_collectors``; inside it, imports
 Importing the package is light: pyarrow is loaded by the first landing write, never by the sampling loop.
 """
 
+from __future__ import annotations
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "track"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "track":
+        from .tracking import track
+
+        return track
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -10,11 +10,31 @@ import os
 import signal
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
+
+
+class Measured(Protocol):
+    """What a job is: something that starts, ends and says how."""
+
+    ended: threading.Event
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code, ``None`` where there is none."""
+        ...
+
+    def start(self, tell: Callable[[str], None]) -> None:
+        """Start it, after the first sample."""
+        ...
+
+    def state(self) -> str:
+        """Return the final state of the job."""
+        ...
+
 
 EXIT_NOT_FOUND, EXIT_NOT_EXECUTABLE, EXIT_SIGNAL = 127, 126, 128  # as shells do
 

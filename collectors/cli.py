@@ -27,6 +27,8 @@ from .usage import PHASES, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from .jobs import Job
+
 EXIT_USAGE, EXIT_NOT_MEASURED, EXIT_LOST_ROWS = 2, 3, 4
 
 _TEXT_FLAGS = {
@@ -81,14 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     probe.set_defaults(run=_probe)
 
     execute = commands.add_parser("exec", help="run a command and measure it as a job", usage="%(prog)s [flags] -- CMD")
-    for name, text in _TEXT_FLAGS.items():
-        flag = f"--{name.replace('_', '-')}"
-        execute.add_argument(flag, dest=name, metavar="X", help=f"{text} (or WATTLEDGER_{name.upper()})")
-    execute.add_argument("--phase", choices=PHASES, help="life-cycle phase (or WATTLEDGER_PHASE)")
-    execute.add_argument("--label", action="append", default=[], metavar="K=V", help="free label; may be repeated")
+    _add_job_flags(execute)
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command, after --")
     _add_sampling_flags(execute)
     execute.set_defaults(run=_exec)
+
+    attach = commands.add_parser("attach", help="measure the parent process as a job; what `track` in Python starts")
+    _add_job_flags(attach)
+    attach.add_argument("--report", required=True, metavar="FILE", help="file in which the parent reports about itself")
+    attach.add_argument("--parent-pid", required=True, type=int, metavar="PID", help="process id of the parent")
+    _add_sampling_flags(attach)
+    attach.set_defaults(run=_attach)
 
     agent = commands.add_parser("agent", help="sample this host until it is told to stop (SIGTERM, Ctrl-C)")
     agent.add_argument("--provider", default=os.environ.get("WATTLEDGER_PROVIDER"), help=_TEXT_FLAGS["provider"])
@@ -102,6 +107,14 @@ def _parser() -> argparse.ArgumentParser:
     land.add_argument("--every-host", action="store_true", help="land the journals of other hosts too")
     land.set_defaults(run=_land)
     return parser
+
+
+def _add_job_flags(parser: argparse.ArgumentParser) -> None:
+    for name, text in _TEXT_FLAGS.items():
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, dest=name, metavar="X", help=f"{text} (or WATTLEDGER_{name.upper()})")
+    parser.add_argument("--phase", choices=PHASES, help="life-cycle phase (or WATTLEDGER_PHASE)")
+    parser.add_argument("--label", action="append", default=[], metavar="K=V", help="free label; may be repeated")
 
 
 def _add_place_flags(parser: argparse.ArgumentParser) -> None:
@@ -167,20 +180,40 @@ def _exec(arguments: argparse.Namespace) -> int:
     if not command:
         msg = "no command: wattledger-collect exec [flags] -- CMD"
         raise UsageError(msg)
-    from .carriers import job_from
     from .execute import run_job
-    from .jobs import parse_labels
 
-    flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
-    job = job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
+    job = _job(arguments)
     settings = _settings(arguments, job.facility)
     found = discover(provider=job.provider)
     try:
         if arguments.require and not _is_measured(found):
             return _not_measured(found)
-        return run_job(command, job, settings, found.sources).exit_code
+        return run_job(command, job, settings, found.sources).exit_code or 0
     finally:
         _close(found)
+
+
+def _attach(arguments: argparse.Namespace) -> int:
+    from .attach import run_attached
+
+    job = _job(arguments)
+    settings = _settings(arguments, job.facility)
+    found = discover(provider=job.provider)
+    try:
+        if arguments.require and not _is_measured(found):
+            return _not_measured(found)
+        run_attached(job, SamplingLoop(settings, found.sources), Path(arguments.report), arguments.parent_pid)
+        return 0
+    finally:
+        _close(found)
+
+
+def _job(arguments: argparse.Namespace) -> Job:
+    from .carriers import job_from
+    from .jobs import parse_labels
+
+    flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
+    return job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
 
 
 def _agent(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ._child import Child
+from ._child import Child, Measured
 from ._report import ENV_REPORT, Report, ReportReader
 from .loop import LoopSettings, SamplingLoop
 
@@ -36,8 +36,8 @@ class ExecResult:
     """What became of a measured command.
 
     Attributes:
-        exit_code: exit code to pass on; 128 + N where signal N ended the command.
-        state: state on the ended event: completed, failed or cancelled.
+        exit_code: exit code to pass on; 128 + N where signal N ended the command; ``None`` where there was none.
+        state: state on the ended event: completed, failed, cancelled or interrupted.
         started_ms: stamp of the first sample and the started event [epoch ms].
         ended_ms: stamp of the last sample and the ended event [epoch ms].
         samples_n: samples taken by this process.
@@ -47,7 +47,7 @@ class ExecResult:
         has_loss: whether rows could not be written anywhere.
     """
 
-    exit_code: int
+    exit_code: int | None
     state: str
     started_ms: int
     ended_ms: int
@@ -90,21 +90,40 @@ def run_job(
     """
     loop = SamplingLoop(settings, sources, clock=clock, stderr=stderr, child=landing_child)
     with tempfile.TemporaryDirectory(prefix="wattledger-") as folder:
-        reader = ReportReader(Path(folder) / "report.jsonl", loop.tell)
-        child = Child(command, {**(os.environ if environ is None else environ), ENV_REPORT: f"{folder}/report.jsonl"})
-        life = JobLife(job, loop, heartbeat_s)
+        report = Path(folder) / "report.jsonl"
+        child = Child(command, {**(os.environ if environ is None else environ), ENV_REPORT: str(report)})
+        # Under the signal handlers to the end: a second SIGTERM must not lose what the first one ended.
         with child.signals_passed_through():
-            life.start()
-            child.start(loop.tell)
-            while not loop.wait(child.ended):
-                life.go_on(loop.sample(), reader.poll())
-                loop.keep()
-            report = reader.poll(final=True)
-            end = loop.sample()
-            state = child.state()
-            life.end(end, report, state, child.exit_code)
-            # Still under the signal handlers: a second SIGTERM must not lose what the first one ended.
-            landed = loop.finish()
+            return measure(child, job, loop, report, heartbeat_s=heartbeat_s)
+
+
+def measure(
+    child: Measured, job: Job, loop: SamplingLoop, report_path: Path, *, heartbeat_s: float = HEARTBEAT_S
+) -> ExecResult:
+    """Measure something that starts and ends as a job.
+
+    Args:
+        child: what is measured.
+        job: attributes of the job.
+        loop: the sampling loop.
+        report_path: file in which it reports about itself.
+        heartbeat_s: time between two heartbeat events [s].
+
+    Returns:
+        What became of it.
+    """
+    reader = ReportReader(report_path, loop.tell)
+    life = JobLife(job, loop, heartbeat_s)
+    life.start()
+    child.start(loop.tell)
+    while not loop.wait(child.ended):
+        life.go_on(loop.sample(), reader.poll())
+        loop.keep()
+    report = reader.poll(final=True)
+    end = loop.sample()
+    state = child.state()
+    life.end(end, report, state, child.exit_code)
+    landed = loop.finish()
     return ExecResult(
         exit_code=child.exit_code,
         state=state,

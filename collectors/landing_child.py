@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._process import python_command
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
 LIMIT_S = 600.0
 """Longest time that landing may take before it is given up and tried again at the next occasion [s]."""
@@ -110,14 +111,12 @@ class LandingChild:
     def _popen(self, spool: Path, report: str) -> subprocess.Popen[bytes]:
         import subprocess
 
-        command = [sys.executable, "-m", f"{__package__}.land"]
+        command = python_command("land")
         command += ["--spool", str(spool), "--landing", self._landing, "--host", self._host, "--report", report]
         self._began_s = time.monotonic()
-        root = str(Path(__file__).resolve().parent.parent)
-        paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         return subprocess.Popen(
             command,
-            env={**os.environ, **_ENVIRON, "PYTHONPATH": paths},
+            env={**os.environ, **_ENVIRON},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             # A session of its own: Ctrl-C on the terminal must not end landing in the middle.
