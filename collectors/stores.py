@@ -76,6 +76,24 @@ def store_of(root: Path | str) -> Store:
     return LocalStore(Path(root))
 
 
+def object_store(address: str) -> tuple[Any, str]:
+    """Return the file system of an object store, and the path of an address in it, without a slash at its end.
+
+    Args:
+        address: for example ``s3://bucket/prefix`` or ``gs://bucket/prefix``. The standard variables name credentials,
+            region and, for stores that are not Amazon's, ``AWS_ENDPOINT_URL_S3``.
+    """
+    from pyarrow import fs
+
+    scheme, _, rest = address.partition("://")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if scheme == "s3" and endpoint:
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        return fs.S3FileSystem(endpoint_override=endpoint, region=region), rest.rstrip("/")
+    files, root = fs.FileSystem.from_uri(address)
+    return files, root.rstrip("/")
+
+
 class LocalStore:
     """A folder of this host, or one that is mounted."""
 
@@ -114,18 +132,8 @@ class ObjectStore:
         Args:
             address: for example ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
         """
-        from pyarrow import fs
-
-        scheme, _, rest = address.partition("://")
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        if scheme == "s3" and endpoint:
-            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-            self._fs: Any = fs.S3FileSystem(endpoint_override=endpoint, region=region)
-            self._root = rest.rstrip("/")
-        else:
-            self._fs, root = fs.FileSystem.from_uri(address)
-            self._root = root.rstrip("/")
-        self._scheme = scheme
+        self._fs, self._root = object_store(address)
+        self._scheme = address.partition("://")[0]
 
     def names(self, parts: tuple[str, ...]) -> list[str]:
         """Return the names of the objects below a prefix; empty if there is none."""

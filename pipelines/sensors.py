@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -34,6 +34,7 @@ from warehouse.ingest import landed_files
 from warehouse.lake import LakeError
 from warehouse.publish import ORGANISATION
 from warehouse.rejected import REJECTED_FOLDER
+from warehouse.remote import RemoteError, waiting
 
 INTERVAL_VARIABLE = "WATTLEDGER_SENSOR_INTERVAL_S"
 # A look costs 1 ms at the landing folder and some 0.4 s of a core at a ledger that has changed.
@@ -46,13 +47,14 @@ UNFINISHED = (
 )
 
 
-def landing_digest(landing: Path) -> tuple[int, str]:
+def landing_digest(landing: Path, remote: Sequence[tuple[str, int]] = ()) -> tuple[int, str]:
     """Return number and digest (names, sizes, times) of the files that wait in the landing folder.
 
     Args:
         landing: landing root; temporary (hidden) files do not count.
+        remote: paths and sizes of the files that wait in an object store.
     """
-    digest, number = hashlib.sha256(), 0
+    digest, number = hashlib.sha256(repr(remote).encode() if remote else b""), len(remote)
     for path in (*landed_files(landing), *sorted((landing / REJECTED_FOLDER).glob("*.jsonl"))):
         try:
             stat = path.lstat()
@@ -83,10 +85,15 @@ def unfinished(instance: dg.DagsterInstance, *names: str) -> bool:
 def landing_sensor(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult | dg.SkipReason:
     """Ask for one run for everything that waits; the cursor is the digest of what was asked for, never names."""
     try:
-        landing = installation.config().landing_path
+        config = installation.config()
+        landing = config.landing_path
+        remote = waiting(config.landing.remote) if config.landing.remote else []
     except ConfigError as error:
         return dg.SkipReason(str(error))
-    number, digest = landing_digest(landing)
+    except RemoteError as error:
+        context.log.error("%s", error)
+        remote = []
+    number, digest = landing_digest(landing, remote)
     if not number:
         return dg.SkipReason(f"nothing waits in {landing}")
     if unfinished(context.instance, INGEST_JOB):

@@ -37,9 +37,15 @@ class Organisation(_Section):
 
 
 class Landing(_Section):
-    """Where collectors put their files."""
+    """Where collectors put their files.
+
+    Attributes:
+        path: folder, relative to the configuration file.
+        remote: object store from which landed files are brought to that folder (``s3://bucket/prefix``), if any.
+    """
 
     path: str
+    remote: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+]*://[^/]+")] | None = None
 
 
 class LakeSection(_Section):

@@ -24,6 +24,7 @@ from warehouse.jobs import note_jobs_of_days, settle_jobs
 from warehouse.lake import Lake, LakeError
 from warehouse.publish import is_current, publish, published_file
 from warehouse.reference import sync_reference
+from warehouse.remote import RemoteReport, fetch_remote
 from warehouse.restatement import note_restatements, totals_before
 from warehouse.samples import compact_pending
 from warehouse.shape import shape_problem
@@ -43,6 +44,7 @@ class RunReport:
     """What one pass did.
 
     Attributes:
+        remote: what was brought from the object store of the configuration.
         ingest: what became of each landed file.
         hours_compacted: hours whose hour files were made.
         hour_files_opened: hour files that were read to integrate them.
@@ -53,6 +55,7 @@ class RunReport:
         blocking: those of them that forbid to publish.
     """
 
+    remote: RemoteReport = field(default_factory=RemoteReport)
     ingest: IngestReport = field(default_factory=IngestReport)
     hours_compacted: int = 0
     hour_files_opened: int = 0
@@ -170,6 +173,7 @@ def run_all(
     report = RunReport()
     run = begin(lake)
     report.calc_run_id = run.calc_run_id
+    report.remote = fetch_remote(lake, progress=lambda done, whole, name: tell("fetch", done, whole, name))
     report.ingest = ingest_landing(lake, progress=lambda done, whole, name: tell("ingest", done, whole, name))
     if force:
         days = days_with_facts(lake, from_day, to_day)

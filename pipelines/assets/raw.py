@@ -18,6 +18,7 @@ from warehouse import engine
 from warehouse.ingest import IngestReport, ingest_landing
 from warehouse.lake import Lake
 from warehouse.registry import tables_in
+from warehouse.remote import fetch_remote
 
 # What landed and is shown by hours or days; the ledgers of samples stand beside that of files.
 LANDED = tuple(
@@ -42,8 +43,11 @@ landed_tables = [
     pool=WRITER_POOL,
 )
 def ingest(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
-    """Take in every landed file, then make the hour files and work out the jobs that are touched."""
+    """Take in every landed file, those of an object store too; then make the hour files and work out touched jobs."""
     with installation.lake() as lake:
+        remote = fetch_remote(lake)
+        if remote.problem:
+            context.log.error("%s", remote.problem)
         report = ingest_landing(
             lake, progress=lambda done, whole, name: context.log.debug("file %s of %s: %s", done, whole, name)
         )

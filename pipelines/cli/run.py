@@ -60,7 +60,7 @@ def run(
 
 def exit_code(report: RunReport) -> int:
     """Return the exit code of a run: not published, something refused, or all well."""
-    if report.blocking:
+    if report.blocking or report.remote.problem:
         return EXIT_FAILED
     return EXIT_QUARANTINED if report.ingest.count("quarantined") else 0
 
@@ -97,10 +97,17 @@ def show_outcome(lake: Lake, report: RunReport) -> None:
     """
     loaded = [outcome for outcome in report.ingest.outcomes if outcome.status == "loaded"]
     rows = sum(outcome.rows_total - outcome.rows_rejected for outcome in loaded)
+    if report.remote.fetched_n:
+        megabytes = report.remote.fetched_bytes / 1_000_000
+        say(f"Brought over: {report.remote.fetched_n} files, {megabytes:.1f} MB, from the object store.")
+    if report.remote.kept_n:
+        say(f"  {report.remote.kept_n} of them could not be removed there; they stay, and are not brought over again.")
     say(f"Taken in: {len(loaded)} files with {rows:,} rows; {report.ingest.count('known')} files were known already.")
     _show_refused(lake, report)
     if report.hours_compacted or report.hour_files_opened:
         say(f"Hours: {report.hours_compacted} compacted, {report.hour_files_opened} integrated.")
+    if report.remote.problem:
+        say(f"NOT BROUGHT OVER: {report.remote.problem}")
     tables: dict[str, list[int]] = defaultdict(list)
     for (name, _), count in report.computed.items():
         tables[name].append(count)

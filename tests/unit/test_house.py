@@ -24,7 +24,7 @@ ALLOWED = {
 }
 WAREHOUSE_MAY_KNOW = {"collectors", "collectors.contract", "collectors.reader"}
 # And one service of the landing folder's owner: to sweep what dead writers left in it.
-WAREHOUSE_MAY_CALL = {("collectors.stores", "sweep")}
+WAREHOUSE_MAY_CALL = {("collectors.stores", "sweep"), ("collectors.stores", "object_store")}
 # Names of DuckDB's and PostgreSQL's own columns; a lake column of that name breaks on a PostgreSQL catalog.
 SYSTEM_COLUMNS = {"cmin", "cmax", "xmin", "xmax", "ctid", "tableoid", "oid"}
 UNIT_SUFFIXES = {
