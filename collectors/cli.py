@@ -99,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     agent.add_argument("--provider", default=os.environ.get("WATTLEDGER_PROVIDER"), help=_TEXT_FLAGS["provider"])
     agent.add_argument("--facility", default=os.environ.get("WATTLEDGER_FACILITY"), help=_TEXT_FLAGS["facility"])
     _add_sampling_flags(agent)
+    agent.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        default=os.environ.get("WATTLEDGER_METRICS"),
+        help="answer Prometheus at this port of this host, or at 0.0.0.0:PORT (or WATTLEDGER_METRICS)",
+    )
     agent.set_defaults(run=_agent)
 
     land = commands.add_parser("land", help="turn journals that a collector left behind into landing files")
@@ -227,10 +233,26 @@ def _agent(arguments: argparse.Namespace) -> int:
     try:
         if arguments.require and not _is_measured(found):
             return _not_measured(found)
-        report = run_agent(SamplingLoop(settings, found.sources), stop)
-        return EXIT_LOST_ROWS if report.has_loss else 0
+        loop = SamplingLoop(settings, found.sources)
+        if arguments.metrics:
+            _serve_metrics(arguments.metrics, loop)
+        return EXIT_LOST_ROWS if run_agent(loop, stop).has_loss else 0
     finally:
         _close(found)
+
+
+def _serve_metrics(address: str, loop: SamplingLoop) -> None:
+    from .exporter import MetricsServer, render
+
+    host, _, port = address.rpartition(":")
+    try:
+        server = MetricsServer(
+            (host.strip("[]") or "127.0.0.1", int(port)), lambda is_open: render(loop, is_open=is_open), loop.tell
+        )
+    except (ValueError, OverflowError, OSError) as error:
+        msg = f"--metrics {address}: {error}; give a free port such as 9464, or 0.0.0.0:9464 for other hosts to scrape"
+        raise UsageError(msg) from error
+    server.start()
 
 
 def _land(arguments: argparse.Namespace) -> int:
