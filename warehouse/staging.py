@@ -7,6 +7,7 @@ a file (``ingest``), the rules for rows (``rowrules``), which of two rows stays 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import duckdb
 import pyarrow as pa
@@ -160,9 +161,16 @@ def _ledger_row(landed: LandedFile, relative: str, rejected: dict[str, int]) -> 
         landed.size_bytes,
         rows,
         rejected.get(landed.sha256, 0),
+        _dropped_n(meta),
         int(meta[contract.META_FIRST_MS]) if rows else None,
         int(meta[contract.META_LAST_MS]) if rows else None,
     ]
+
+
+def _dropped_n(meta: Mapping[str, str]) -> int:
+    """Return how many samples the collector dropped; what is no number there was not written by one of ours."""
+    text = meta.get(contract.META_DROPPED, "0")
+    return int(text) if text.isdecimal() and len(text) < len(str(2**63)) else 0
 
 
 def note_released(inside: duckdb.DuckDBPyConnection, sha256: str, kept_as: str) -> None:

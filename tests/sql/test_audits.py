@@ -75,6 +75,9 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         writer.job(name, device="GPU-twice", share_fraction=0.8)
     put(config.landing_path, landed_name("power_sample", START_MS, "broken"), b"not parquet")
     writer.land("power_sample", [sample(START_MS, host="host-3"), sample(START_MS + S, host="host-3", power_mw=-1)])
+    dropped = {"wattledger.dropped_n": "37"}
+    full = landed_bytes("power_sample", [sample(START_MS, host="host-4")], written_ms=START_MS, metadata=dropped)
+    put(config.landing_path, landed_name("power_sample", START_MS, "full"), full)
     with open_lake(config) as lake:
         engine.run_all(lake)
         # Ten minutes under two names are no double hour; make them hours, as an hour of readings would.
@@ -102,6 +105,7 @@ def test_clean_data_give_no_finding(clean: Lake, check: str) -> None:
         ("facility_without_pue", f"{DAY} no-pue", "0.05 kWh without a PUE"),
         ("quarantine_open", "rows of power_sample refused for out_of_range", "1 open"),
         ("quarantine_open", "files refused for not_parquet", "1 open"),
+        ("dropped_samples", "host-0 in 2025-03", "37 samples dropped"),
         ("overdue", "partition 2025-01-01", "to do since"),
     ],
 )

@@ -72,6 +72,7 @@ INGEST_FILE = Table(
         Column("size_bytes", "BIGINT", "Size of the file.", "bytes", minimum=0),
         Column("rows_total", "BIGINT", "Rows in the file.", minimum=0),
         Column("rows_rejected", "BIGINT", "Rows that went to quarantine by a row rule.", minimum=0),
+        Column("dropped_n", "BIGINT", "Samples that the collector had no room to keep before these rows.", minimum=0),
         Column("first_ms", "BIGINT", "Earliest time of a row.", "ms", nullable=True),
         Column("last_ms", "BIGINT", "Latest time of a row.", "ms", nullable=True),
         Column("ingested_at", "TIMESTAMPTZ", "When the file was taken in."),
