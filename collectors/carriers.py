@@ -40,6 +40,7 @@ _LABELS = {
     "POD_NAMESPACE": "pod_namespace",
 }
 _POD_LINE = re.compile(r'^([^=\s]+)="((?:[^"\\]|\\.)*)"$')
+_MADE_UP = re.compile(r"job-[0-9a-f]{32}")
 _ESCAPE = re.compile(r"\\(.)")
 
 
@@ -62,6 +63,11 @@ def job_from(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
                 values[name] = _typed(place, name, value)
         labels = {**found_labels, **labels}
     return Job(**values, labels=labels)
+
+
+def is_stated(job: Job) -> bool:
+    """Return whether somebody stated the id of a job, so that another event of it can be told."""
+    return not _MADE_UP.fullmatch(job.job_id)
 
 
 def _places(

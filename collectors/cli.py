@@ -107,6 +107,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     agent.set_defaults(run=_agent)
 
+    event = commands.add_parser("event", help="tell an event of a job, for the prolog and epilog of a scheduler")
+    event.add_argument("event", choices=("submitted", "started", "phase_changed", "ended"))
+    _add_job_flags(event)
+    _add_place_flags(event)
+    event.add_argument("--device", action="append", default=[], metavar="ID", help="device it holds; by default all")
+    event.add_argument("--gpus", metavar="LIST", help="GPUs it was given, indices or UUIDs; empty for none")
+    event.add_argument("--share", type=float, metavar="F", help="part of these devices that it holds, 0 to 1")
+    event.add_argument("--state", choices=("completed", "failed", "cancelled", "interrupted", "timeout"))
+    event.add_argument("--exit-code", type=int, metavar="N")
+    event.add_argument("--ts-ms", type=int, metavar="MS", help="time of the event, epoch milliseconds; by default now")
+    event.set_defaults(run=_event)
+
     land = commands.add_parser("land", help="turn journals that a collector left behind into landing files")
     _add_place_flags(land)
     land.add_argument("--spool", metavar="DIR", help="folder of the journals; by default that of the collectors here")
@@ -239,6 +251,37 @@ def _agent(arguments: argparse.Namespace) -> int:
         return EXIT_LOST_ROWS if run_agent(loop, stop).has_loss else 0
     finally:
         _close(found)
+
+
+def _event(arguments: argparse.Namespace) -> int:
+    from .carriers import is_stated
+    from .events import devices_of, tell_event
+
+    job = _job(arguments)
+    if not is_stated(job):
+        msg = "no job id: give --job-id, or run it where the scheduler tells one (SLURM_JOB_ID)"
+        raise UsageError(msg)
+    held = [(name, arguments.share) for name in arguments.device]
+    if arguments.gpus is not None:
+        found = discover(provider=job.provider)
+        held += devices_of(
+            arguments.gpus, [item for source in found.sources for item in source.devices()], arguments.share
+        )
+        _close(found)
+    done = tell_event(
+        job,
+        arguments.event,
+        host=_host(arguments),
+        state_dir=_state_dir(arguments, _landing(arguments)),
+        version=__version__,
+        devices=held,
+        share_fraction=arguments.share,
+        state=arguments.state,
+        exit_code=arguments.exit_code,
+        ts_ms=arguments.ts_ms,
+        tell=lambda text: print(f"wattledger-collect: {text}", file=sys.stderr),
+    )
+    return 0 if done else EXIT_LOST_ROWS
 
 
 def _serve_metrics(address: str, loop: SamplingLoop) -> None:
