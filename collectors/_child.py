@@ -42,8 +42,17 @@ EXIT_NOT_FOUND, EXIT_NOT_EXECUTABLE, EXIT_SIGNAL = 127, 126, 128  # as shells do
 class Child:
     """The measured command: its process, its end, and the signals that are passed on to it."""
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
-        self._command, self._environ = list(command), dict(environ)
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], *, join: Callable[[], None] | None = None
+    ) -> None:
+        """Name the command.
+
+        Args:
+            command: program and arguments.
+            environ: its environment.
+            join: called in the new process before the command runs, for example to enter a control group.
+        """
+        self._command, self._environ, self._join = list(command), dict(environ), join
         self._process: subprocess.Popen[bytes] | None = None
         self._signals: list[int] = []
         self._pending: list[int] = []
@@ -53,7 +62,7 @@ class Child:
     def start(self, tell: Callable[[str], None]) -> None:
         """Start the command; one that cannot be started ends at once with the exit code that shells use."""
         try:
-            self._process = subprocess.Popen(self._command, env=self._environ)
+            self._process = subprocess.Popen(self._command, env=self._environ, preexec_fn=self._join)
         except OSError as error:
             tell(f"cannot start {self._command[0]!r}: {error}")
             self.exit_code = EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_NOT_EXECUTABLE

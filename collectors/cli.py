@@ -84,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
 
     execute = commands.add_parser("exec", help="run a command and measure it as a job", usage="%(prog)s [flags] -- CMD")
     _add_job_flags(execute)
+    execute.add_argument(
+        "--hold",
+        choices=("host", "share"),
+        default=os.environ.get("WATTLEDGER_HOLD", "host"),
+        help="what it holds: all of the host, or processors and memory by the CPU time it uses (or WATTLEDGER_HOLD)",
+    )
+    execute.add_argument("--gpus", metavar="LIST", help="with --hold share: its GPUs; or CUDA_VISIBLE_DEVICES")
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command, after --")
     _add_sampling_flags(execute)
     execute.set_defaults(run=_exec)
@@ -206,7 +213,8 @@ def _exec(arguments: argparse.Namespace) -> int:
     try:
         if arguments.require and not _is_measured(found):
             return _not_measured(found)
-        return run_job(command, job, settings, found.sources).exit_code or 0
+        result = run_job(command, job, settings, found.sources, hold=arguments.hold, gpus=arguments.gpus)
+        return result.exit_code or 0
     finally:
         _close(found)
 

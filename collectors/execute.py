@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ._child import Child, Measured
 from ._report import ENV_REPORT, Report, ReportReader
+from .cputime import CpuTime
+from .holds import Hold, HostHold, ShareHold
 from .loop import LoopSettings, SamplingLoop
 
 if TYPE_CHECKING:
@@ -69,10 +71,12 @@ def run_job(
     environ: Mapping[str, str] | None = None,
     stderr: TextIO | None = None,
     landing_child: LandingChild | None = None,
+    hold: str = "host",
+    gpus: str | None = None,
 ) -> ExecResult:
     """Run a command, sample the host meanwhile, and land samples and job events.
 
-    The job's interval begins and ends exactly at a sample. It holds all devices of the host.
+    The job's interval begins and ends exactly at a sample.
 
     Args:
         command: program and arguments.
@@ -84,21 +88,44 @@ def run_job(
         environ: environment of the command; by default this process's.
         stderr: where trouble is told.
         landing_child: what turns journals into landing files; by default a short-lived process.
+        hold: ``host``, all of it, or ``share``, by the CPU time that the command and its descendants use.
+        gpus: with ``share``, indices or UUIDs of the GPUs that it was given; by default ``CUDA_VISIBLE_DEVICES``.
 
     Returns:
         What became of the command.
+
+    Raises:
+        UsageError: if this host has no such GPU; the command is not started.
     """
     loop = SamplingLoop(settings, sources, clock=clock, stderr=stderr, child=landing_child)
     with tempfile.TemporaryDirectory(prefix="wattledger-") as folder:
         report = Path(folder) / "report.jsonl"
-        child = Child(command, {**(os.environ if environ is None else environ), ENV_REPORT: str(report)})
+        environ = os.environ if environ is None else environ
+        cpu = CpuTime() if hold == "share" else None
+        child = Child(command, {**environ, ENV_REPORT: str(report)}, join=cpu.join if cpu else None)
+        held: Hold = HostHold(job, settings.host)
+        if cpu is not None:
+            gpus = environ.get("CUDA_VISIBLE_DEVICES") if gpus is None else gpus
+            held = ShareHold(job, settings.host, lambda: loop.sampler.devices.values(), cpu, gpus)
+            if gpus is None and any(device.kind == "gpu" for device in loop.sampler.devices.values()):
+                loop.tell("the job holds no GPU: nobody said which; give --gpus or set CUDA_VISIBLE_DEVICES")
         # Under the signal handlers to the end: a second SIGTERM must not lose what the first one ended.
-        with child.signals_passed_through():
-            return measure(child, job, loop, report, heartbeat_s=heartbeat_s)
+        try:
+            with child.signals_passed_through():
+                return measure(child, job, loop, report, heartbeat_s=heartbeat_s, hold=held)
+        finally:
+            if cpu is not None:
+                cpu.close()
 
 
 def measure(
-    child: Measured, job: Job, loop: SamplingLoop, report_path: Path, *, heartbeat_s: float = HEARTBEAT_S
+    child: Measured,
+    job: Job,
+    loop: SamplingLoop,
+    report_path: Path,
+    *,
+    heartbeat_s: float = HEARTBEAT_S,
+    hold: Hold | None = None,
 ) -> ExecResult:
     """Measure something that starts and ends as a job.
 
@@ -108,12 +135,13 @@ def measure(
         loop: the sampling loop.
         report_path: file in which it reports about itself.
         heartbeat_s: time between two heartbeat events [s].
+        hold: what the job holds; by default all of the host.
 
     Returns:
         What became of it.
     """
     reader = ReportReader(report_path, loop.tell)
-    life = JobLife(job, loop, heartbeat_s)
+    life = JobLife(job, loop, heartbeat_s, hold)
     life.start()
     child.start(loop.tell)
     while not loop.wait(child.ended):
@@ -147,15 +175,19 @@ class JobLife:
         started_ms: stamp of the job's start [epoch ms].
     """
 
-    def __init__(self, job: Job, loop: SamplingLoop, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, job: Job, loop: SamplingLoop, heartbeat_s: float = HEARTBEAT_S, hold: Hold | None = None
+    ) -> None:
         """Begin with a job that has not started.
 
         Args:
             job: attributes of the job.
             loop: the sampling loop.
             heartbeat_s: time between two heartbeat events [s].
+            hold: what the job holds; by default all of the host.
         """
-        self._job, self._loop, self._host = job, loop, loop.settings.host
+        self._job, self._loop = job, loop
+        self._hold = hold or HostHold(job, loop.settings.host)
         self._heartbeat_ms = int(heartbeat_s * 1000)
         self._phase = job.phase
         self._last_ms = self._phase_ms = self.started_ms = 0
@@ -191,14 +223,14 @@ class JobLife:
 
     def _hold_until(self, end_ms: int) -> None:
         if end_ms > self._last_ms:
-            self._tell("job_device", self._job.device_row(self._host, self._last_ms, end_ms))
+            self._loop.spool.add_rows("job_device", self._hold.rows(self._last_ms, end_ms))
         self._last_ms = end_ms
 
     def _leave(self) -> None:
         """Say how the job is to be ended if this process dies."""
         ended = self._job.event_row(0, "ended", phase=self._phase, state="interrupted")
-        hold = self._job.device_row(self._host, self._last_ms)
-        self._loop.spool.leave([("job_event", ended, "ts_ms"), ("job_device", hold, "end_ms")])
+        holds = [("job_device", row, "end_ms") for row in self._hold.open_rows(self._last_ms)]
+        self._loop.spool.leave([("job_event", ended, "ts_ms"), *holds])
 
     def _change_phase(self, tick: Tick, report: Report) -> None:
         changes: dict[int, str] = {}
