@@ -67,7 +67,7 @@ class KnownMetric:
         source: interface, one of the contract's.
         covers: what it measures; see the module.
         rank: lower is better among the metrics of a host that cover the same.
-        device: the device, label names in braces: ``cpu-package-{index}``.
+        device: the device, label names in braces: ``cpu-package-{index}``; after a bar, what holds without the label.
         select: label whose value chooses the device in ``devices``; other values are left out on purpose, because they
             overlap with those.
         devices: device by the value of that label, in place of ``device``.
@@ -170,36 +170,17 @@ _UUID = "{UUID}|{uuid}|{gpu_uuid}"
 _GPU = Device(_UUID, "gpu", "board")
 _NODE = Device("node", "node", "ac")
 _MIG = ("GPU_I_ID", "GPU_I_PROFILE", "pod", "container")
-_OWN = Device("{device}", "{kind}", "{point}", "parent")
 _KEPLER_ZONES = {"package": Device("cpu-packages", "cpu", "package")}
 _KEPLER_DRAM = {"dram": Device("dram", "dram", "package")}
 _PSYS = {"psys": Device("psys", "node", "dc")}
+# Our own agent states these metrics with the point as a label (``exporter``); others state none.
 _OTEL = {
-    "gpu": Device("{hw_id}", "gpu", "board", "hw_parent"),
-    "cpu": Device("{hw_id}", "cpu", "package", "hw_parent"),
-    "memory": Device("{hw_id}", "dram", "package", "hw_parent"),
+    "gpu": Device("{hw_id}", "gpu", "{point}|board", "hw_parent"),
+    "cpu": Device("{hw_id}", "cpu", "{point}|package", "hw_parent"),
+    "memory": Device("{hw_id}", "dram", "{point}|package", "hw_parent"),
 }
+_OTEL_HOST = Device("node", "node", "{point}|ac")
 _OTEL_SCOPES: tuple[tuple[str, Scope], ...] = (("gpu", "gpu"), ("cpu", "cpu"), ("memory", "dram"))
-
-
-def _own() -> list[KnownMetric]:
-    kinds: tuple[tuple[str, Scope], ...] = (
-        ("gpu", "gpu"),
-        ("accelerator", "gpu"),
-        ("cpu", "cpu"),
-        ("dram", "dram"),
-        ("node", "node"),
-    )
-    names: tuple[tuple[str, Quantity, int], ...] = (
-        ("wattledger_device_energy_joules_total", "energy", PER_BASE),
-        ("wattledger_device_power_watts", "power", PER_BASE),
-        ("wattledger_device_utilisation_percent", "utilisation", PER_UNIT),
-    )
-    return [
-        KnownMetric(name, "wattledger", quantity, per, "prometheus", scope, 0, select="kind", devices={kind: _OWN})
-        for name, quantity, per in names
-        for kind, scope in kinds
-    ]
 
 
 def _dcgm() -> list[KnownMetric]:
@@ -346,14 +327,13 @@ def _opentelemetry() -> list[KnownMetric]:
             )
             for kind, scope in _OTEL_SCOPES
         ]
-        found.append(KnownMetric(host, "opentelemetry", quantity, PER_BASE, "prometheus", "node", 4, _NODE))
+        found.append(KnownMetric(host, "opentelemetry", quantity, PER_BASE, "prometheus", "node", 4, _OTEL_HOST))
     return found
 
 
 CHIP_NAMES = "node_hwmon_chip_names"
 """The metric that names the driver of a chip: labels ``chip`` and ``chip_name``."""
 METRICS: tuple[KnownMetric, ...] = (
-    *_own(),
     *_dcgm(),
     *_rapl(),
     *_kepler(),

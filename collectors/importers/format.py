@@ -85,6 +85,7 @@ class Option:
             stated, not defaulted.
         choices: closed set of values, or empty.
         default: value where none is given.
+        is_file: whether it names a file whose content decides what is landed.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Option:
     required: bool = False
     choices: tuple[str, ...] = ()
     default: str | None = None
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

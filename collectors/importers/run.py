@@ -52,7 +52,15 @@ def import_format(
     root = path if path.is_dir() else path.parent
     source = Source(root, files, progress)
     kind = f"{form.name}\0" + "\0".join(f"{name}={chosen[name]}" for name in sorted(chosen))
-    digest = digest_of(kind, {source.shown(file): file for file in files})
+    named = {
+        f"--{item.name.replace('_', '-')}": Path(chosen[item.name])
+        for item in form.options
+        if item.is_file and item.name in chosen
+    }
+    for name, file in named.items():
+        if not file.is_file():
+            raise SourceError(None, f"{name} {file} is no file")
+    digest = digest_of(kind, {source.shown(file): file for file in files} | named)
     with tempfile.TemporaryDirectory(prefix="wattledger-import-") as folder:
         course = _Course(Staging(Path(folder), form.name, digest))
         for item in form.read(source, chosen):

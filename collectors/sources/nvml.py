@@ -31,6 +31,7 @@ RECOVERY_S = 30
 _NS_PER_S = 1_000_000_000
 _MAX_POWER_MW = 100_000_000
 """Power above 100 kW for one GPU is one of NVML's "not available" values (0xFFFFFFFF), not a reading [mW]."""
+_MAX_PERCENT = 100
 _MAX_ENERGY_MJ = 2**62
 """Energy above this is a blank value (0xFFFFFFFFFFFFFFFF, 0x7FFFFFFFFFFFFFF0), not a reading [mJ]."""
 
@@ -47,6 +48,11 @@ def gap_reason(error: BaseException) -> str:
         error: what the call raised, an NVML error or anything else.
     """
     code = getattr(error, "value", None)
+    return _reason(code) if isinstance(code, int) else "read_failed"
+
+
+def _reason(code: int) -> str:
+    code &= 0xFFFFFFFF
     if code in _NOT_SUPPORTED:
         return "not_supported"
     if code in _NO_PERMISSION:
@@ -59,10 +65,11 @@ def gap_reason(error: BaseException) -> str:
 class _Gpu:
     """A GPU that was found, and whether it is lost."""
 
-    __slots__ = ("counter", "device", "handle", "lost")
+    __slots__ = ("counter", "device", "handle", "lost", "meter")
 
     def __init__(self, device: Device, handle: object, counter: MonotoneCounter, lost: str | None) -> None:
         self.device, self.handle, self.counter, self.lost = device, handle, counter, lost
+        self.meter: Callable[[], tuple[int, int, int, int, int, int]] | None = None
 
 
 class NvmlSource(PowerSource):
@@ -135,17 +142,34 @@ class NvmlSource(PowerSource):
             limit_w=limit_w,
         )
         counter = MonotoneCounter(None, limit_w, first_session=self._first_session)
-        return _Gpu(device, handle, counter, uuid_reason)
+        gpu = _Gpu(device, handle, counter, uuid_reason)
+        self._bind(gpu)
+        return gpu
+
+    def _bind(self, gpu: _Gpu) -> None:
+        """Let the library read the GPU in one go where it can; ``pynvml`` and stand-ins make one call a value."""
+        if isinstance(self._nvml, Nvml) and gpu.lost is None:
+            gpu.meter = self._try(self._nvml.meter, gpu.handle)[0]
 
     def _read_gpu(self, gpu: _Gpu) -> Reading:
         if gpu.lost:
             return Reading(gpu.device.id, session=gpu.counter.session, gap_reason=gpu.lost)
-        energy, energy_reason = self._try(self._nvml.nvmlDeviceGetTotalEnergyConsumption, gpu.handle)
+        energy_reason: str | None
+        power_reason: str | None
+        if gpu.meter is not None:
+            energy_code, energy, power_code, power, util_code, util = gpu.meter()
+            energy_reason = _reason(energy_code) if energy_code else None
+            power_reason = _reason(power_code) if power_code else None
+            energy_mj = energy if not energy_code and energy < _MAX_ENERGY_MJ else None
+            power_mw = power if not power_code and power < _MAX_POWER_MW else None
+            util_percent = util if not util_code and util <= _MAX_PERCENT else None
+        else:
+            read, energy_reason = self._try(self._nvml.nvmlDeviceGetTotalEnergyConsumption, gpu.handle)
+            energy_mj = _within(read, _MAX_ENERGY_MJ)
+            read, power_reason = self._try(self._nvml.nvmlDeviceGetPowerUsage, gpu.handle)
+            power_mw = _within(read, _MAX_POWER_MW)
+            util_percent = self._utilisation(gpu.handle)
         at_ns = self._monotonic_ns()
-        power, power_reason = self._try(self._nvml.nvmlDeviceGetPowerUsage, gpu.handle)
-        power_mw = _within(power, _MAX_POWER_MW)
-        util_percent = self._utilisation(gpu.handle)
-        energy_mj = _within(energy, _MAX_ENERGY_MJ)
         if energy_mj is not None:
             step = gpu.counter.update(energy_mj, at_ns)
             return Reading(gpu.device.id, power_mw, step.energy_mj, step.session, util_percent, step.gap_reason)
@@ -156,7 +180,7 @@ class NvmlSource(PowerSource):
 
     def _utilisation(self, handle: object) -> int | None:
         rates, _ = self._try(self._nvml.nvmlDeviceGetUtilizationRates, handle)
-        return _within(getattr(rates, "gpu", None), 101)
+        return _within(getattr(rates, "gpu", None), _MAX_PERCENT + 1)
 
     def _recover(self) -> None:
         """Load NVML again and find the GPUs by UUID; at most every ``RECOVERY_S``."""
@@ -174,6 +198,7 @@ class NvmlSource(PowerSource):
             gpu.lost = reason
             if reason is None:
                 gpu.handle = handle
+                self._bind(gpu)
 
     @staticmethod
     def _try(call: Callable[..., Any], *arguments: object) -> tuple[Any, str | None]:

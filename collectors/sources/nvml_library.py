@@ -12,6 +12,7 @@ Reference: NVIDIA, nvml.h (API reference).
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from ctypes import Structure, byref, c_char_p, c_int, c_longlong, c_uint, c_ulonglong, c_void_p
 
 LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
@@ -167,6 +168,44 @@ class Nvml:
         values = (FieldValue * len(fields))(*(FieldValue(fieldId=number) for number in fields))
         self._call("nvmlDeviceGetFieldValues", handle, c_int(len(fields)), values)
         return list(values)
+
+    def meter(self, handle: c_void_p) -> Callable[[], tuple[int, int, int, int, int, int]]:
+        """Return what reads a GPU as cheaply as it can be read, once a second for months.
+
+        Args:
+            handle: the GPU.
+
+        Returns:
+            A function that returns three codes of errors, 0 for none, each with its value: energy since the driver was
+            loaded [mJ], power [mW], utilisation [%].
+
+        Raises:
+            NVMLError: if the library lacks one of the three functions; then each is to be called by itself.
+        """
+        energy_mj, power_mw, rates = c_ulonglong(), c_uint(), Utilization()
+        calls = []
+        for name, value in (
+            ("nvmlDeviceGetTotalEnergyConsumption", energy_mj),
+            ("nvmlDeviceGetPowerUsage", power_mw),
+            ("nvmlDeviceGetUtilizationRates", rates),
+        ):
+            function = getattr(self._library, name, None)
+            if function is None:
+                raise NVMLError(FUNCTION_NOT_FOUND, name)
+            calls.append((function, byref(value)))
+        (get_energy, to_energy), (get_power, to_power), (get_rates, to_rates) = calls
+
+        def read() -> tuple[int, int, int, int, int, int]:
+            return (
+                get_energy(handle, to_energy),
+                energy_mj.value,
+                get_power(handle, to_power),
+                power_mw.value,
+                get_rates(handle, to_rates),
+                rates.gpu,
+            )
+
+        return read
 
     def _number(self, name: str, handle: c_void_p) -> int:
         self._call(name, handle, byref(self._uint))

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from ..format import Format
 
 # Name on the command line -> module of this folder; a format's module holds it as FORMAT.
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "boamps": "boamps",
+    "carbontracker": "carbontracker",
+    "codecarbon": "codecarbon",
+    "llmcarbon-csv": "llmcarbon_csv",
+    "mlperf-power": "mlperf_power",
+    "nvidia-smi": "nvidia_smi",
+    "prometheus": "prometheus",
+    "slurm": "slurm",
+    "cloud-export": "cloud_export",
+}
 
 
 def load(name: str) -> Format:

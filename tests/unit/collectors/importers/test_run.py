@@ -77,7 +77,11 @@ TOY = Format(
     "lines of a toy",
     lambda path: files_matching(path, "*.toy", "*.toy.gz"),
     _read,
-    (Option("host", "host name", required=True), Option("zone", "zone", choices=("UTC",), default="UTC")),
+    (
+        Option("host", "host name", required=True),
+        Option("zone", "zone", choices=("UTC",), default="UTC"),
+        Option("rules", "file", is_file=True),
+    ),
 )
 
 
@@ -121,6 +125,18 @@ def test_importing_twice_changes_nothing_and_another_option_is_another_import(tm
     assert import_format(TOY, source, landing, {"host": "other"}).files_new == 1
 
 
+def test_another_content_of_a_file_that_decides_is_another_import(tmp_path: Path) -> None:
+    source, rules = tmp_path / "a.toy", tmp_path / "rules.toml"
+    source.write_text("0 100\n", encoding="utf-8")
+    digests = set()
+    for text in ("a", "b", "a"):
+        rules.write_text(text, encoding="utf-8")
+        digests.add(import_format(TOY, source, tmp_path / "landing", {"host": "h", "rules": str(rules)}).digest)
+    assert len(digests) == 2
+    with pytest.raises(SourceError, match=r"--rules .*none is no file"):
+        import_format(TOY, source, tmp_path / "landing", {"host": "h", "rules": str(tmp_path / "none")})
+
+
 def test_a_row_that_breaks_the_contract_costs_no_other(tmp_path: Path) -> None:
     source = tmp_path / "a.toy"
     source.write_text("0 100\n1 99999999999\n2 100\n", encoding="utf-8")
@@ -141,7 +157,7 @@ def test_a_failure_in_the_middle_lands_nothing(tmp_path: Path) -> None:
     [
         ({}, "--host is required"),
         ({"host": "h", "zone": "CET"}, "--zone 'CET' must be one of UTC"),
-        ({"hst": "h"}, "toy has no option 'hst'; it has host, zone"),
+        ({"hst": "h"}, "toy has no option 'hst'; it has host, zone, rules"),
     ],
 )
 def test_a_wrong_option_is_named(tmp_path: Path, options: dict[str, str], says: str) -> None:
