@@ -74,4 +74,10 @@ GOALS = (
     Goal("revised_files", "chain", "hour files opened for it", "at most", 0.0, "files"),
     Goal("bytes_unwrapped", "layout", "bytes a row of an hour file, unwrapped", "at most", 5.2, "bytes"),
     Goal("bytes_wraps", "layout", "the same with raw wraps", "at most", 5.2, "bytes"),
+    Goal("collector_cpu", "collectors", "agent, 8 devices, 1 Hz: share of a core", "at most", 0.00025, "%"),
+    Goal("collector_rss_mb", "collectors", "its resident memory", "at most", 20.0, "MB"),
+    Goal("collector_start_s", "collectors", "its import and start", "at most", 0.1, "s"),
+    Goal("collector_cpu_ratio", "collectors", "agent / CodeCarbon 3.3.2, CPU, 1 Hz", "at most", 0.125),
+    Goal("collector_rss_ratio", "collectors", "the same, resident memory", "at most", 0.2),
+    Goal("collector_children_cpu", "collectors", "exec with 50 children: share of a core", "at most", 0.005, "%"),
 )
