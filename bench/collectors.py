@@ -1,7 +1,7 @@
 """The agent beside CodeCarbon on one machine: CPU share, memory, import and start.
 
-What belongs here: both on the same stand-in of NVIDIA's library (``stub/nvml.c``), sampling once a second. What must not be
-here: energy or accuracy; the stand-in has no driver behind it, and a real card adds the same calls to both sides.
+What belongs here: both on the same stand-in of NVIDIA's library (``stub/nvml.c``), sampling once a second. What must
+not be here: energy or accuracy. The stand-in has no driver behind it; a real card adds the same calls to both sides.
 
 Run: python -m bench.collectors [full]
 """
