@@ -5,6 +5,7 @@ What belongs here: the copying of a day, by what the registry says of each colum
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, timedelta
 
 import duckdb
@@ -15,7 +16,6 @@ from warehouse.registry import table
 from warehouse.registry.types import Column
 
 MS_PER_DAY = 86_400_000
-DAYS_AT_ONCE = 30
 SERVICE = "service-"
 """A job whose id begins so runs through all of the history; every other job gets an id for each day."""
 _NO_SERVICE = f"NOT starts_with(job_id, '{SERVICE}')"
@@ -52,12 +52,9 @@ def copy_day(lake: Lake, day: str, days_n: int) -> None:
         day: the day (ISO 8601).
         days_n: days of history, the day itself among them.
     """
-    for first in range(1, days_n, DAYS_AT_ONCE):
-        bounds: dict[str, date | int] = {
-            "day": date.fromisoformat(day),
-            "first": first,
-            "end": min(first + DAYS_AT_ONCE, days_n),
-        }
+    last = date.fromisoformat(day)
+    for first, end in itertools.pairwise(_steps(last, days_n)):
+        bounds: dict[str, date | int] = {"day": last, "first": first, "end": end}
 
         def work(inside: duckdb.DuckDBPyConnection, bounds: dict[str, date | int] = bounds) -> None:
             for name, condition in _TABLES.items():
@@ -70,13 +67,23 @@ def copy_day(lake: Lake, day: str, days_n: int) -> None:
     lake.transaction(lambda inside: _lengthen_services(inside, days_n))
     jobs.settle_jobs(lake)
     run = engine.begin(lake)
-    last = date.fromisoformat(day)
     # A service touches the day of its start, whatever its length: that day must know what it was made of.
     _note_inputs(lake, run, str(last - timedelta(days=days_n - 1)))
     for month in sorted({str(last - timedelta(days=back))[:7] for back in range(days_n)}):
         engine.compute_month(lake, run, month)
     engine.compute_whole(lake, run)
     lake.transaction(lambda inside: inside.execute("DELETE FROM lake.audit.pending"))
+
+
+def _steps(last: date, days_n: int) -> list[int]:
+    """Return how many days ago the parts of a history begin, each written at once, and where the last one ends.
+
+    Of the newest month a part is a day, as it is computed; of others it is the month, as tidying leaves it.
+    """
+    ago = [(last - timedelta(days=back), back) for back in range(1, days_n)]
+    kept = [back for day, back in ago if day.month == last.month and back < last.day]
+    kept += [back for day, back in ago if (day + timedelta(days=1)).day == 1]
+    return [*kept, days_n]
 
 
 def _copy_sql(name: str, condition: str) -> str:

@@ -28,6 +28,7 @@ from warehouse.remote import RemoteReport, fetch_remote
 from warehouse.restatement import note_restatements, totals_before
 from warehouse.samples import compact_pending
 from warehouse.shape import shape_problem
+from warehouse.tidy import tidy
 from warehouse.transform import ALL, Calculation, fill, month_of, prepare
 
 Progress = Callable[[str, int, int, str], None]
@@ -310,8 +311,10 @@ def compute_month(lake: Lake, run: Calculation, month: str) -> dict[tuple[str, s
 
 
 def compute_whole(lake: Lake, run: Calculation) -> dict[tuple[str, str], int]:
-    """Compute the tables without partitions in one transaction."""
-    return _compute(lake, run, transform.WHOLE, ALL, follow=None)
+    """Compute the tables without partitions in one transaction, and tidy the lake: it is the last step of a pass."""
+    done = _compute(lake, run, transform.WHOLE, ALL, follow=None)
+    tidy(lake)
+    return done
 
 
 def _compute(

@@ -206,8 +206,8 @@ class Lake:
                     unit = f" [{column.unit}]" if column.unit else ""
                     comment = _quoted(f"{column.description}{unit}")
                     connection.execute(f"COMMENT ON COLUMN {entry.qualified}.\"{column.name}\" IS '{comment}'")
-                if entry.partition:
-                    connection.execute(f"ALTER TABLE {entry.qualified} SET PARTITIONED BY ({entry.partition})")
+                if entry.layout:
+                    connection.execute(f"ALTER TABLE {entry.qualified} SET PARTITIONED BY ({entry.layout})")
 
         self.transaction(make)
 

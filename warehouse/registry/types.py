@@ -39,7 +39,7 @@ class Table:
         grain: the grain in words.
         key: columns that identify a row.
         columns: columns in order.
-        partition: column by which the lake lays the files apart and by which the table is recomputed, or ``None``.
+        partition: column by which the table is recomputed, a day or the first day of a month, or ``None``.
         published: whether the table goes into the published database.
         bookkeeping: columns that say when or by whom a row was written, not what it states; two runs over the same
             input may differ in them.
@@ -59,6 +59,11 @@ class Table:
     def qualified(self) -> str:
         """Return ``schema.name``."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def layout(self) -> str | None:
+        """Return by what the lake lays the files of the table apart: by month, so that they stay few (``tidy``)."""
+        return f"year({self.partition}), month({self.partition})" if self.partition else None
 
     @property
     def column_names(self) -> tuple[str, ...]:
