@@ -33,6 +33,7 @@ _TABLES = {
     "core.device_energy": _OF_DAY,
     "core.job_energy": _OF_DAY,
     "core.emission": _OF_DAY,
+    "core.job_day": _OF_DAY,
     "core.job": f"{_NOT_COPIED} AND {_NO_SERVICE}",
     "core.job_phase": f"{_NOT_COPIED} AND {_NO_SERVICE}",
     "core.job_hold": f"{_NOT_COPIED} AND {_NO_SERVICE}",

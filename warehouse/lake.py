@@ -35,6 +35,9 @@ LONGEST_BACKOFF_S = 2.0
 # same sums cost twice as much (bench/exact_sum.py).
 MACROS = (
     "CREATE OR REPLACE TEMP MACRO exact_sum(x) AS CAST(sum(CAST(x * 1e18 AS HUGEINT)) AS DOUBLE) / 1e18",
+    # A part of such a sum, to be stored, and the sum of stored parts: together the same to the last digit.
+    "CREATE OR REPLACE TEMP MACRO exact_part(x) AS CAST(sum(CAST(x * 1e18 AS HUGEINT)) AS DECIMAL(38, 0))",
+    "CREATE OR REPLACE TEMP MACRO exact_whole(x) AS CAST(sum(CAST(x AS HUGEINT)) AS DOUBLE) / 1e18",
     """
     CREATE OR REPLACE TEMP MACRO phase_group(allocation, phase) AS CASE
         WHEN allocation <> 'job' THEN allocation
@@ -208,6 +211,8 @@ class Lake:
                     connection.execute(f"COMMENT ON COLUMN {entry.qualified}.\"{column.name}\" IS '{comment}'")
                 if entry.layout:
                     connection.execute(f"ALTER TABLE {entry.qualified} SET PARTITIONED BY ({entry.layout})")
+                if entry.sorted_by:
+                    connection.execute(f"ALTER TABLE {entry.qualified} SET SORTED BY ({', '.join(entry.sorted_by)})")
 
         self.transaction(make)
 

@@ -38,6 +38,7 @@ DAILY = (
     "core.device_energy",
     "core.job_energy",
     "core.emission",
+    "core.job_day",
     "mart.footprint_daily",
     "mart.data_quality",
     "mart.job",
@@ -247,9 +248,10 @@ def energy_inputs_sha256(connection: duckdb.DuckDBPyConnection, config: Config, 
         day: the day (ISO 8601).
     """
     digest = hashlib.sha256()
+    start_ms, end_ms = day_bounds_ms(day)
+    values = {"day": date.fromisoformat(day), "day_start_ms": start_ms, "day_end_ms": end_ms}
     for sql in _ENERGY_INPUTS:
-        values = {"day": date.fromisoformat(day)} if "$day" in sql else {}
-        digest.update(repr(connection.execute(_DIGEST.format(sql), values).fetchall()).encode())
+        digest.update(repr(connection.execute(_DIGEST.format(sql), _bound(sql, values)).fetchall()).encode())
     rules = config.accounting
     digest.update(f"{rules.idle} {rules.slot_minutes} {MACROS}".encode())
     for name in (*SEGMENT_TABLES, "device_energy", "job_energy"):
@@ -265,7 +267,7 @@ _ENERGY_INPUTS = (
     "SELECT hour_start, inner_sha256, stitch_sha256 FROM lake.audit.segment_input WHERE day = $day",
     "FROM day_hold",
     "SELECT job_id, attempt, facility, provider, region FROM lake.core.job "
-    "SEMI JOIN touched_job USING (job_id, attempt)",
+    "SEMI JOIN touched_job USING (job_id, attempt) WHERE first_ms < $day_end_ms AND last_ms >= $day_start_ms",
     "SELECT facility, zone, position, hosts FROM lake.ref.facility WHERE known_to IS NULL",
     "SELECT provider, region, zone FROM lake.ref.cloud_region_factor WHERE metric = 'grid_zone' AND known_to IS NULL",
 )
@@ -305,7 +307,8 @@ def _fill(
 
 def _count_of_jobs(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     """Return the rows that a table by jobs has for the jobs of the day; they are worked out before."""
-    sql = f"SELECT count(*) FROM lake.{name} SEMI JOIN touched_job USING (job_id, attempt)"
+    rows = "touched_job" if name == "core.job" else f"lake.{name} SEMI JOIN touched_job USING (job_id, attempt)"
+    sql = f"SELECT count(*) FROM {rows}"
     return int(connection.execute(sql).fetchall()[0][0])
 
 

@@ -114,6 +114,9 @@ JOB = Table(
         Column("end_ms", "BIGINT", "End of the job, or its last event while it runs.", "ms", nullable=True),
         Column("first_ms", "BIGINT", "Earliest time that an event or a reservation of it states.", "ms"),
         Column("last_ms", "BIGINT", "Latest time that an event or a reservation of it states.", "ms"),
+        Column("last_event_ms", "BIGINT", "Time of its latest event.", "ms"),
+        Column("last_reserved_ms", "BIGINT", "Latest time that a reservation of it states.", "ms", nullable=True),
+        Column("reserved_devices_n", "BIGINT", "Devices that its reservations name.", minimum=0),
     ),
     published=True,
 )
@@ -235,4 +238,43 @@ EMISSION = Table(
     published=True,
 )
 
-TABLES = (ENERGY_SEGMENT, DEVICE_ENERGY, JOB, JOB_PHASE, JOB_HOLD, JOB_ENERGY, EMISSION)
+
+def _part(name: str, unit: str, description: str, *, nullable: bool = True) -> Column:
+    return Column(f"{name}_{unit.lower()}", "DECIMAL(38,0)", description, unit, nullable, 0)
+
+
+JOB_DAY = Table(
+    "core",
+    "job_day",
+    "What one attempt of a job used on one day, as exact sums (in units of 1e-18) that add up over days to the last "
+    "digit: what a long job used before a day need not be read again to add that day.",
+    grain="day x job x attempt",
+    key=("day", "job_id", "attempt"),
+    columns=(
+        DAY,
+        Column("job_id", "VARCHAR", "Identifier of the job."),
+        Column("attempt", "INTEGER", "Attempt of the job, counted from 1.", minimum=1),
+        _part("energy", "aJ", "Energy, measured and estimated.", nullable=False),
+        _part("accelerator", "aJ", "Part of energy_aj that accelerators used; NULL where none is metered."),
+        _part("estimated", "aJ", "Part of energy_aj that rests on modelled readings.", nullable=False),
+        _part("measured", "as", "Device-seconds covered by readings.", nullable=False),
+        _part("gap", "as", "Device-seconds between readings that are not bridged.", nullable=False),
+        _part("covered", "as", "Seconds of the devices covered by readings, whatever the share.", nullable=False),
+        Column("devices", "VARCHAR", "Host, device and point (JSON) of each measuring point that it used, by line."),
+        Column("overhead_unknown_n", "BIGINT", "Rows without a known overhead.", nullable=True, minimum=0),
+        _part("facility", "akWh", "Energy of IT and overhead, as far as known."),
+        _part("unlocated", "akWh", "Energy without a grid factor."),
+        _part("it", "agCO2e", "Operational emissions of the IT equipment; NULL where nothing of it is known."),
+        _part("overhead", "agCO2e", "Operational emissions of the overhead; NULL where nothing of it is known."),
+        _part("chip", "agCO2e", "Embodied emissions of chips; NULL where nothing of it is known."),
+        _part("server", "agCO2e", "Embodied emissions of servers; NULL where nothing of it is known."),
+        _part("building", "agCO2e", "Embodied emissions of the building; NULL where nothing of it is known."),
+        _part("low", "agCO2e", "Low end of total_agco2e."),
+        _part("total", "agCO2e", "All of them, as far as known."),
+        _part("high", "agCO2e", "High end of total_agco2e."),
+    ),
+    partition="day",
+    sorted_by=("job_id", "attempt", "day"),
+)
+
+TABLES = (ENERGY_SEGMENT, DEVICE_ENERGY, JOB, JOB_PHASE, JOB_HOLD, JOB_ENERGY, EMISSION, JOB_DAY)

@@ -40,6 +40,7 @@ class Table:
         key: columns that identify a row.
         columns: columns in order.
         partition: column by which the table is recomputed, a day or the first day of a month, or ``None``.
+        sorted_by: columns by which the rows of a file are sorted, whatever the order in which they are written.
         published: whether the table goes into the published database.
         bookkeeping: columns that say when or by whom a row was written, not what it states; two runs over the same
             input may differ in them.
@@ -52,6 +53,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     partition: str | None = None
+    sorted_by: tuple[str, ...] = ()
     published: bool = False
     bookkeeping: tuple[str, ...] = ()
 

@@ -13,7 +13,8 @@ with event as (
     where raw.day between $first_job_day and $last_job_day
 ),
 reserved as (
-    select job_id, attempt, min(start_ms) as first_ms, max(greatest(start_ms, coalesce(end_ms, start_ms))) as last_ms
+    select job_id, attempt, min(start_ms) as first_ms, max(greatest(start_ms, coalesce(end_ms, start_ms))) as last_ms,
+        count(distinct (host, device)) filter (where device <> '*') as devices_n
     from lake.raw.job_device
     semi join touched_job using (job_id, attempt)
     where day between $first_job_day and $last_job_day
@@ -47,7 +48,10 @@ select
     ) as start_ms,
     coalesce(max(ts_ms) filter (where event = 'ended'), max(ts_ms) filter (where event <> 'submitted')) as end_ms,
     least(min(ts_ms), any_value(reserved.first_ms)) as first_ms,
-    greatest(max(ts_ms), any_value(reserved.last_ms)) as last_ms
+    greatest(max(ts_ms), any_value(reserved.last_ms)) as last_ms,
+    max(ts_ms) as last_event_ms,
+    any_value(reserved.last_ms) as last_reserved_ms,
+    coalesce(any_value(reserved.devices_n), 0) as reserved_devices_n
 from event
 left join reserved using (job_id, attempt)
 group by job_id, attempt

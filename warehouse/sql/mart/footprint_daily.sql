@@ -1,7 +1,7 @@
 -- Energy and emissions of one day by who, what, phase and where; idle and unallocated are rows.
 -- grain: day x allocation x org x team x project x model x model_version x phase x region    keys: the same
 -- units: kWh, kgCO2e, s    inputs: core.job_energy, core.emission, core.job
--- $day: the day to compute; $organisation: who answers for rows that name nobody
+-- $day: the day to compute; $day_start_ms, $day_end_ms: its bounds; $organisation: who answers for rows that name nobody
 --
 -- location_kgco2e is what is known of IT and overhead; facility_kwh is NULL where a PUE is not known.
 with part as (
@@ -19,7 +19,7 @@ with part as (
 named as (
     select part.*, coalesce(job.org, $organisation) as org, job.team, job.project, job.model, job.model_version
     from part
-    left join lake.core.job as job using (job_id, attempt)
+    left join (from lake.core.job where first_ms < $day_end_ms and last_ms >= $day_start_ms) as job using (job_id, attempt)
 ),
 summed as (
     select allocation, org, team, project, model, model_version, phase, facility as region, any_value(zone) as zone,

@@ -6,7 +6,10 @@ with jobs as (
     select coalesce(job.org, $organisation) as org, phase_group(allocation, energy.phase) as phase_group,
         count(distinct (job_id, attempt)) as jobs_n
     from lake.core.job_energy as energy
-    left join lake.core.job as job using (job_id, attempt)
+    left join (
+        from lake.core.job
+        where first_ms < epoch_ms(cast($next_month as timestamp)) and last_ms >= epoch_ms(cast($month as timestamp))
+    ) as job using (job_id, attempt)
     where day >= $month and day < $next_month and allocation = 'job'
     group by all
 ),
