@@ -128,6 +128,8 @@ _BY_DAY = frozenset({"core.job", "core.job_phase", "core.job_hold", "mart.job"})
 _MADE_BY_PYTHON = {
     "day_hold": ("core.job_hold",),
     "touched_job": ("core.job",),
+    "new_job": ("core.job",),
+    "new_phase": ("core.job_phase",),
     "made_segment": ("raw.sample_hour", "core.job_hold"),
 }
 

@@ -1,7 +1,7 @@
 -- Which job holds which device of which host from when to when in which phase, or reserves it without running.
 -- grain: job x attempt x phase x basis x host x device x start
 -- keys: job_id, attempt, phase, basis, host, device, start_ms    units: ms, fraction
--- inputs: core.job_phase, raw.job_device, touched_job (temporary)
+-- inputs: new_phase (temporary: core.job_phase of these jobs), raw.job_device, touched_job (temporary)
 -- $first_job_day, $last_job_day: days on which rows of the touched jobs lie; other days are not read
 --
 -- held: the part of a reservation that lies in a phase of its job. reserved: what lies before the first phase or after the
@@ -12,7 +12,7 @@ with life as (
     select job_id, attempt, min(start_ms) as life_start_ms, max(end_ms) as life_end_ms,
         arg_min(phase, start_ms) as first_phase,
         arg_max(phase, start_ms) as last_phase
-    from lake.core.job_phase
+    from new_phase
     semi join touched_job using (job_id, attempt)
     group by job_id, attempt
 ),
@@ -59,7 +59,7 @@ hold as (
         least(held.end_ms, phase.end_ms) as end_ms,
         held.share_fraction
     from reservation as held
-    join lake.core.job_phase as phase using (job_id, attempt)
+    join new_phase as phase using (job_id, attempt)
     union all
     select held.job_id, held.attempt, first_phase, 'reserved', held.host, held.device,
         held.start_ms, least(held.end_ms, life_start_ms), held.share_fraction

@@ -1,6 +1,6 @@
 -- Phases inside a job: from its start and from every change of phase to the next one or the end.
 -- grain: job x attempt x start    keys: job_id, attempt, start_ms    units: ms
--- inputs: raw.job_event, core.job, touched_job (temporary)
+-- inputs: raw.job_event, new_job (temporary: core.job of these jobs), touched_job (temporary)
 -- $first_job_day, $last_job_day: days on which rows of the touched jobs lie; other days are not read
 --
 -- A job whose end is stamped at or before its start has no phase: its length is not known.
@@ -10,7 +10,7 @@ with change as (
     select raw.job_id, raw.attempt, greatest(raw.ts_ms, job.start_ms) as start_ms, job.end_ms as job_end_ms,
         arg_max(raw.phase, raw.ts_ms * 2 + cast(raw.event = 'phase_changed' as integer)) as phase
     from lake.raw.job_event as raw
-    join lake.core.job as job on job.job_id = raw.job_id and job.attempt = raw.attempt
+    join new_job as job on job.job_id = raw.job_id and job.attempt = raw.attempt
     semi join touched_job on touched_job.job_id = raw.job_id and touched_job.attempt = raw.attempt
     where raw.day between $first_job_day and $last_job_day
         and raw.event in ('started', 'phase_changed')
