@@ -49,6 +49,7 @@ MACROS = (
     """,
 )
 # What DuckDB and the catalog say when another writer was faster or holds the catalog; anything else is not retried.
+_INTERRUPTS = ("query interrupted", "interrupted!")
 _CONFLICTS = ("database is locked", "transaction conflict", "could not serialize", "deadlock detected")
 
 
@@ -79,11 +80,20 @@ def extension_path(name: str) -> Path:
     raise LakeError(msg)
 
 
+def is_interrupt(error: Exception) -> bool:
+    """Tell whether an error is Ctrl-C that reached DuckDB in the middle of a statement, alone or inside another."""
+    text = str(error).lower()
+    return isinstance(error, duckdb.InterruptException) or any(phrase in text for phrase in _INTERRUPTS)
+
+
 def is_conflict(error: Exception) -> bool:
     """Tell whether an error means that another writer was faster, so that the transaction may be tried again."""
     if not isinstance(error, duckdb.Error):
         return False
     text = str(error).lower()
+    # Ctrl-C in the middle of a commit is told as a commit that failed; tried again, the program would not stop.
+    if is_interrupt(error):
+        return False
     if any(phrase in text for phrase in _CONFLICTS):
         return True
     # A statement that is wrong stays wrong, though it may quote the word.

@@ -12,7 +12,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from warehouse import files
-from warehouse.lake import Lake
+from warehouse.lake import Lake, is_interrupt
 from warehouse.registry import ALL_TABLES, SCHEMAS, Table
 
 ORGANISATION = "organisation.duckdb"
@@ -93,7 +93,9 @@ def published_snapshot(folder: Path) -> int | None:
     try:
         with open_published(folder) as connection:
             return int(connection.execute("SELECT lake_snapshot FROM audit.publication").fetchall()[0][0])
-    except (FileNotFoundError, duckdb.Error, IndexError):
+    except (FileNotFoundError, duckdb.Error, IndexError) as error:
+        if is_interrupt(error):
+            raise
         return None
 
 

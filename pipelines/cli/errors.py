@@ -24,7 +24,6 @@ EPILOG = (
     "4 the lake is busy; 130 stopped by Ctrl-C. Docs: docs/cli.md, docs/troubleshooting.md."
 )
 ENV_DEBUG = "WATTLEDGER_DEBUG"
-DUCKDB_INTERRUPTED = "Query interrupted"
 
 
 class CliError(click.ClickException):
@@ -75,14 +74,13 @@ def _translated(error: Exception) -> CliError:
 
     from collectors.importers.errors import MappingError, SourceError
     from warehouse.config import ConfigError
-    from warehouse.lake import LakeBusyError, LakeError
+    from warehouse.lake import LakeBusyError, LakeError, is_interrupt
     from warehouse.publish import PublishError
     from warehouse.quarantine import QuarantineError
     from warehouse.query import QueryError
     from warehouse.transform import ConservationError
 
-    # DuckDB tells Ctrl-C in the middle of a statement as a RuntimeError of this text.
-    if isinstance(error, duckdb.InterruptException) or str(error) == DUCKDB_INTERRUPTED:
+    if is_interrupt(error):
         return InterruptedRunError()
     if isinstance(error, (ConfigError, QuarantineError, MappingError, SourceError)):
         return CliError(str(error), EXIT_USAGE)

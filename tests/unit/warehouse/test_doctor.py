@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -107,13 +108,21 @@ def _without_log(config: Config) -> Path:
     return catalog
 
 
+def _data_files(config: Config) -> list[Path]:
+    """Return the files that the newest snapshot reads; those that were merged into others stay for a while as well."""
+    with contextlib.closing(sqlite3.connect(config.home / "lake.sqlite")) as catalog:
+        rows = catalog.execute("SELECT path FROM ducklake_data_file WHERE end_snapshot IS NULL").fetchall()
+    names = {Path(path).name for (path,) in rows}
+    return sorted(path for path in Path(config.lake_data).rglob("*.parquet") if path.name in names)
+
+
 BREAKS: dict[str, Callable[[Config], object]] = {
     "catalog overwritten": lambda config: _flip(_without_log(config)),
     "catalog cut off": lambda config: os.truncate(_without_log(config), 5000),
     "catalog gone": lambda config: _without_log(config).unlink(),
     "data gone": lambda config: shutil.rmtree(config.lake_data),
-    "one data file gone": lambda config: next(Path(config.lake_data).rglob("*.parquet")).unlink(),
-    "one data file cut off": lambda config: os.truncate(sorted(Path(config.lake_data).rglob("*.parquet"))[-1], 100),
+    "one data file gone": lambda config: _data_files(config)[0].unlink(),
+    "one data file cut off": lambda config: os.truncate(_data_files(config)[-1], 100),
 }
 
 

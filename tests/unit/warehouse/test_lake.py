@@ -109,6 +109,7 @@ def test_a_wrong_statement_is_not_tried_again(lake: Lake) -> None:
         (duckdb.Error("could not serialize access due to concurrent update"), True),
         (duckdb.BinderException("column reason = 'conflict'"), False),
         (duckdb.IOException("No space left on device"), False),
+        (duckdb.TransactionException("Failed to commit: Transaction conflict: INTERRUPT Error: Interrupted!"), False),
         (ValueError("conflict"), False),
     ],
 )
