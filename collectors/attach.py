@@ -21,7 +21,6 @@ from .execute import ExecResult, measure
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import BinaryIO
 
     from .jobs import Job
     from .loop import SamplingLoop
@@ -36,11 +35,11 @@ class Parent:
 
     exit_code: int | None = None
 
-    def __init__(self, words: BinaryIO, pid: int) -> None:
+    def __init__(self, words: int, pid: int) -> None:
         """Listen to a process.
 
         Args:
-            words: pipe on which it says how it ended.
+            words: descriptor of the pipe on which it says how it ended.
             pid: its process id.
         """
         self._words, self._pid = words, pid
@@ -62,7 +61,10 @@ class Parent:
         return self._state
 
     def _listen(self) -> None:
-        line = self._words.readline()
+        # Not through a buffered file: its lock would be held here when the interpreter ends.
+        line = b""
+        while b"\n" not in line and (part := os.read(self._words, 4096)):
+            line += part
         try:
             said = json.loads(line)
             if said["state"] in STATES:
@@ -92,4 +94,4 @@ def run_attached(job: Job, loop: SamplingLoop, report: Path, parent_pid: int) ->
     """
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    return measure(Parent(sys.stdin.buffer, parent_pid), job, loop, report)
+    return measure(Parent(sys.stdin.fileno(), parent_pid), job, loop, report)

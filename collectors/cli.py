@@ -16,16 +16,17 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # What only one command needs is imported there: the agent lives for months on somebody else's memory.
 from . import __version__
+from ._configured import configure
 from .loop import LoopSettings, SamplingLoop
 from .sources import Discovery, discover
 from .usage import PHASES, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .jobs import Job
 
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
+        if hasattr(arguments, "config"):
+            configure(arguments)
         return int(arguments.run(arguments))
     except UsageError as error:
         print(f"wattledger-collect: {error}", file=sys.stderr)
@@ -79,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     probe = commands.add_parser("probe", help="say what is measured on this host, what is not, and how to change that")
     probe.add_argument("--json", action="store_true", help="print JSON instead of a table")
     probe.add_argument("--provider", default=os.environ.get("WATTLEDGER_PROVIDER"), help=_TEXT_FLAGS["provider"])
-    probe.add_argument("--require", action="store_true", help="exit with 3 when nothing is measured here")
+    _add_config_flag(probe)
+    _add_source_flags(probe)
     probe.set_defaults(run=_probe)
 
     execute = commands.add_parser("exec", help="run a command and measure it as a job", usage="%(prog)s [flags] -- CMD")
@@ -142,7 +146,12 @@ def _add_job_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", action="append", default=[], metavar="K=V", help="free label; may be repeated")
 
 
+def _add_config_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="configuration file (or WATTLEDGER_COLLECT_CONFIG)")
+
+
 def _add_place_flags(parser: argparse.ArgumentParser) -> None:
+    _add_config_flag(parser)
     parser.add_argument(
         "--landing", metavar="DIR", help="landing folder, or s3://bucket/prefix (or WATTLEDGER_LANDING); required"
     )
@@ -152,9 +161,18 @@ def _add_place_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
     _add_place_flags(parser)
-    parser.add_argument("--interval-s", type=_positive, default=1.0, metavar="S", help="time between samples (1)")
-    parser.add_argument("--flush-s", type=_positive, default=300.0, metavar="S", help="time between landings (300)")
-    parser.add_argument("--spool-mb", type=_positive, default=256.0, metavar="MB", help="largest spool size (256)")
+    parser.add_argument("--interval-s", type=_positive, metavar="S", help="time between samples (1)")
+    parser.add_argument("--flush-s", type=_positive, metavar="S", help="time between landings (300)")
+    parser.add_argument("--spool-mb", type=_positive, metavar="MB", help="largest spool size (256)")
+    _add_source_flags(parser)
+
+
+def _add_source_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--estimate-denied",
+        action="store_true",
+        help="model a device whose counter this user may not read, marked as an estimate",
+    )
     parser.add_argument("--require", action="store_true", help="exit with 3 when nothing is measured here")
 
 
@@ -209,10 +227,10 @@ def _exec(arguments: argparse.Namespace) -> int:
 
     job = _job(arguments)
     settings = _settings(arguments, job.facility)
-    found = discover(provider=job.provider)
+    found = _discover(arguments, job.provider)
     try:
         if arguments.require and not _is_measured(found):
-            return _not_measured(found)
+            return EXIT_NOT_MEASURED
         result = run_job(command, job, settings, found.sources, hold=arguments.hold, gpus=arguments.gpus)
         return result.exit_code or 0
     finally:
@@ -224,10 +242,10 @@ def _attach(arguments: argparse.Namespace) -> int:
 
     job = _job(arguments)
     settings = _settings(arguments, job.facility)
-    found = discover(provider=job.provider)
+    found = _discover(arguments, job.provider)
     try:
         if arguments.require and not _is_measured(found):
-            return _not_measured(found)
+            return EXIT_NOT_MEASURED
         run_attached(job, SamplingLoop(settings, found.sources), Path(arguments.report), arguments.parent_pid)
         return 0
     finally:
@@ -235,24 +253,28 @@ def _attach(arguments: argparse.Namespace) -> int:
 
 
 def _job(arguments: argparse.Namespace) -> Job:
+    import dataclasses
+
     from .carriers import job_from
     from .jobs import parse_labels
 
     flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
-    return job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
+    job = job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
+    of_host = {name: text for name, text in getattr(arguments, "of_host", {}).items() if getattr(job, name) is None}
+    return dataclasses.replace(job, **of_host) if of_host else job
 
 
 def _agent(arguments: argparse.Namespace) -> int:
     from .agent import run_agent
 
-    settings = _settings(arguments, arguments.facility or None)
+    settings = _settings(arguments, arguments.facility or arguments.of_host["facility"])
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
-    found = discover(provider=arguments.provider)
+    found = _discover(arguments, arguments.provider or arguments.of_host["provider"])
     try:
         if arguments.require and not _is_measured(found):
-            return _not_measured(found)
+            return EXIT_NOT_MEASURED
         loop = SamplingLoop(settings, found.sources)
         if arguments.metrics:
             _serve_metrics(arguments.metrics, loop)
@@ -319,69 +341,35 @@ def _land(arguments: argparse.Namespace) -> int:
 
 
 def _probe(arguments: argparse.Namespace) -> int:
-    found = discover(provider=arguments.provider)
+    from .probe import findings, is_measured, table
+
+    found = _discover(arguments, arguments.provider or arguments.of_host["provider"], is_threaded=False)
     try:
-        rows = list(_findings(found))
+        rows = findings(found)
     finally:
         _close(found)
-    measured = any(row["status"] == "measured" for row in rows)
+    measured = is_measured(rows)
     if arguments.json:
         report = {"host": _host(arguments), "version": __version__, "measured": measured, "findings": rows}
         print(json.dumps(report, indent=2))
     else:
-        _print_table(rows)
+        print(*table(rows), sep="\n")
         if not measured:
             print("\nNothing is measured here; values that are estimated are marked as estimates in every report.")
     return EXIT_NOT_MEASURED if arguments.require and not measured else 0
 
 
-def _findings(found: Discovery) -> Iterable[dict[str, Any]]:
-    """Yield one finding a device or unavailable source."""
-    for source in found.sources:
-        devices = {device.id: device for device in source.devices()}
-        for reading in source.read():
-            device = devices[reading.device_id]
-            status = "estimated" if device.is_estimate else "measured"
-            yield {
-                "device": device.id,
-                "kind": device.kind,
-                "source": reading.source or device.source,
-                "status": status if reading.has_value else "not measured",
-                "reason": None if reading.has_value else reading.gap_reason,
-                "fix": None if reading.has_value else source.fix,
-                "hardware_model": device.hardware_model,
-            }
-    for source in found.unavailable:
-        yield {
-            "device": "-",
-            "kind": source.kinds,
-            "source": source.name,
-            "status": "not measured",
-            "reason": source.unavailable_reason,
-            "fix": source.fix,
-            "hardware_model": None,
-        }
-
-
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    columns = ("device", "kind", "source", "status", "reason")
-    cells = [[str(row[name] or "-") for name in columns] for row in rows]
-    widths = [max(len(line[index]) for line in [list(columns), *cells]) for index in range(len(columns))]
-    for line in [list(columns), *cells]:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-    for fix in dict.fromkeys((row["source"], row["fix"]) for row in rows if row["fix"]):
-        print(f"\nTo measure by {fix[0]}: {fix[1]}")
+def _discover(arguments: argparse.Namespace, provider: str | None, *, is_threaded: bool = True) -> Discovery:
+    return discover(provider=provider, options=arguments.sources, host=_host(arguments), is_threaded=is_threaded)
 
 
 def _is_measured(found: Discovery) -> bool:
-    return any(row["status"] == "measured" for row in _findings(found))
+    from .probe import complaint, findings, is_measured
 
-
-def _not_measured(found: Discovery) -> int:
-    print("wattledger-collect: nothing is measured on this host, and --require was given:", file=sys.stderr)
-    for row in _findings(found):
-        print(f"  {row['kind']} by {row['source']}: {row['reason'] or row['status']}", file=sys.stderr)
-    return EXIT_NOT_MEASURED
+    rows = findings(found)
+    if not is_measured(rows):
+        print(*complaint(rows), sep="\n", file=sys.stderr)
+    return is_measured(rows)
 
 
 def _close(found: Discovery) -> None:

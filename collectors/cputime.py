@@ -37,11 +37,13 @@ class CpuTime:
             cgroup_root: where the control groups (version 2) are mounted.
         """
         self._folder = _make_group(cgroup_root)
-        self._gone_ns = 0
         self._ticks_ns = _NS_PER_S // os.sysconf("SC_CLK_TCK")
         self.way = "cgroup" if self._folder else "processes"
+        self._before_ns = 0
         if self._folder is None:
             _become_subreaper()
+            # What this process started before is not the command's.
+            self._before_ns = self._tree_ns()
 
     def join(self) -> None:
         """Put the calling process and what it will start into the group; to be called in the child before it runs."""
@@ -57,7 +59,7 @@ class CpuTime:
             for line in (self._folder / "cpu.stat").read_text(encoding="ascii").splitlines():
                 if line.startswith("usage_usec "):
                     return int(line.split()[1]) * _NS_PER_US
-        return self._tree_ns()
+        return max(self._tree_ns() - self._before_ns, 0)
 
     def close(self) -> None:
         """Remove the group; one that still has processes stays until they end."""

@@ -7,8 +7,15 @@ one vendor, time stamps, or files.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# The contract's kinds and measuring points; repeated because the contract loads pyarrow, which no source may. A test
+# holds them equal.
+DEVICE_KINDS = ("gpu", "cpu", "dram", "accelerator", "node", "switch", "facility")
+POINTS = ("board", "package", "dc", "ac", "pdu", "meter")
 PLAUSIBLE_FACTOR = 1.5
 """Power above this many times the device's limit is not believed; short peaks above an enforced limit are real."""
 JITTER_S = 1.0
@@ -75,6 +82,22 @@ class Reading(NamedTuple):
         return self.power_mw is not None or self.energy_mj is not None
 
 
+class LeftOut(NamedTuple):
+    """Something that could be read and is not, on purpose.
+
+    Attributes:
+        name: device or sensor.
+        kind: kind of device, for people; ``-`` if not known.
+        reason: why it is not read.
+        fix: what to do to read it after all, or ``None``.
+    """
+
+    name: str
+    kind: str
+    reason: str
+    fix: str | None = None
+
+
 class PowerSource(ABC):
     """An interface of the host that gives power or energy.
 
@@ -104,6 +127,26 @@ class PowerSource(ABC):
     def counters(self) -> dict[str, MonotoneCounter]:
         """Return the counters by device id, for the hand-over to a later process; empty if there are none."""
         return {}
+
+    def covers(self) -> set[str]:
+        """Return the kinds of device whose energy this source reads: its own, and what lies inside of them."""
+        return {device.kind for device in self.devices()}
+
+    def left_out(self) -> list[LeftOut]:
+        """Return what this source saw and does not read, and why."""
+        return []
+
+    def leave_out(self, kinds: Collection[str], reason: str) -> None:  # noqa: B027 - most sources overlap with none
+        """Cease to read some kinds of device before the first reading, because something else reads them.
+
+        Args:
+            kinds: the kinds.
+            reason: why, for people.
+        """
+
+    def trouble(self) -> str | None:
+        """Return what went wrong at the last reading, in words; ``None`` if nothing did or a reason says it all."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Release what the source holds."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from .common import PowerSource, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from .common import Device, MonotoneCounter
+    from .common import Device, LeftOut, MonotoneCounter
 
 _NS_PER_S = 1_000_000_000
 
@@ -53,6 +53,23 @@ class PolledSource(PowerSource):
         """Return the counters of the source by device id."""
         return self._source.counters()
 
+    def covers(self) -> set[str]:
+        """Return the kinds of device whose energy the source reads."""
+        return self._source.covers()
+
+    def left_out(self) -> list[LeftOut]:
+        """Return what the source saw and does not read."""
+        return self._source.left_out()
+
+    def leave_out(self, kinds: Collection[str], reason: str) -> None:
+        """Let the source cease to read some kinds of device."""
+        self._source.leave_out(kinds, reason)
+        self.unavailable_reason, self.fix = self._source.unavailable_reason, self._source.fix
+
+    def trouble(self) -> str | None:
+        """Return what went wrong at the source's last reading."""
+        return self._source.trouble()
+
     def read(self) -> list[Reading]:
         """Return what was read since the last call, each reading once."""
         if not self._is_started:
@@ -71,6 +88,7 @@ class PolledSource(PowerSource):
         stamped = [item if item.taken_ns is not None else item._replace(taken_ns=taken_ns) for item in readings]
         with self._lock:
             self._ready += stamped
+        self.fix = self._source.fix
 
     def close(self) -> None:
         """End the thread and release the source."""

@@ -4,7 +4,10 @@ What belongs here: finding zones and reading their counters. What must not be he
 
 Zones overlap, so they are chosen, never summed: the top-level packages, and DRAM, which is a subzone in the tree but
 not part of the package's energy. Core and uncore are inside the package and left out. ``psys`` covers the whole
-platform, packages included, and is used only on a host that has no package zone.
+platform, packages included, and is used only on a host that has no package zone. ``intel-rapl-mmio`` repeats the
+packages by another way and is never read.
+
+A counter that reads exactly 0 and stays there is none: virtual machines and parts without the zone answer 0.
 
 Reference: Linux, Documentation/power/powercap/powercap.rst.
 """
@@ -13,13 +16,14 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .common import Device, MonotoneCounter, PowerSource, Reading
+from .common import Device, LeftOut, MonotoneCounter, PowerSource, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 # Where the kernel tells no limit (AMD): twice the largest x86 package on sale, 500 W (AMD EPYC 9965 and Intel Xeon
 # 6980P data sheets, 2024); for memory of one socket, 24 modules at about 15 W. Only tells a wrap from a reset.
@@ -30,6 +34,10 @@ _ZONE = re.compile(r"^intel-rapl:(\d+)$")
 _SUBZONE = re.compile(r"^intel-rapl:(\d+):(\d+)$")
 _PACKAGE = re.compile(r"^package-(\d+(?:-die-\d+)?)$")
 _UJ_PER_MJ = 1_000
+_MAX_UJ = 2**62
+"""Energy from here on is no counter of 32 bits, and no number that a journal can hold [uJ]."""
+_ZERO_WAIT_S = 0.01
+"""Wait before a counter that reads 0 is read again [s]; a live one is updated every millisecond."""
 
 FIX_PERMISSION = (
     "run as root, or let this user's group read the counters: "
@@ -40,6 +48,10 @@ FIX_PERMISSION = (
 FIX_ABSENT = (
     "on a physical machine: sudo modprobe intel_rapl_msr; in a container: mount the host's /sys and set "
     "WATTLEDGER_SYSFS_ROOT; in a virtual machine: the hypervisor shows no counter, run the agent on the host"
+)
+FIX_MASKED = (
+    "the container runtime hides the counters: mount the host's /sys elsewhere and name it, "
+    "docker run -v /sys:/host/sys:ro -e WATTLEDGER_SYSFS_ROOT=/host/sys ..."
 )
 
 
@@ -63,6 +75,7 @@ class RaplSource(PowerSource):
 
     Attributes:
         denied: whether a counter exists that this user may not read.
+        denied_kinds: kinds of device of which this user may read no counter.
     """
 
     name = "rapl"
@@ -76,6 +89,7 @@ class RaplSource(PowerSource):
         first_session: int = 0,
         read_text: Callable[[Path], str] = _read_text,
         hardware_model: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Find the zones.
 
@@ -85,17 +99,24 @@ class RaplSource(PowerSource):
             first_session: number of the first counter session.
             read_text: opener of the files; tests put failures in its place.
             hardware_model: name of the CPU model, if known.
+            sleep: how to wait [s]; tests put another in its place.
         """
-        self._read_text = read_text
+        self._read_text, self._sleep = read_text, sleep
         self._monotonic_ns = monotonic_ns
         self._first_session = first_session
         self._model = hardware_model
-        self.denied = False
-        self._zones = self._find((root or sysfs_root()) / "class" / "powercap")
-        if not self._zones:
-            self.unavailable_reason, self.fix = "no RAPL package zone in the powercap tree", FIX_ABSENT
-        elif self.denied:
+        self._left: list[LeftOut] = []
+        self._denied_paths: set[Path] = set()
+        folder = (root or sysfs_root()) / "class" / "powercap"
+        self._zones = self._find(folder)
+        self.denied = bool(self._denied_paths)
+        readable = {zone.device.kind for zone in self._zones if zone.energy_path not in self._denied_paths}
+        self.denied_kinds = {zone.device.kind for zone in self._zones} - readable
+        if self.denied:
             self.fix = FIX_PERMISSION
+        if not self._zones:
+            self.unavailable_reason = "no RAPL package zone in the powercap tree"
+            self.fix = FIX_MASKED if self._is_masked(folder) else FIX_ABSENT
 
     def devices(self) -> list[Device]:
         """Return the packages and memory zones."""
@@ -109,15 +130,42 @@ class RaplSource(PowerSource):
         """Return the counters by device id."""
         return {zone.device.id: zone.counter for zone in self._zones}
 
+    def covers(self) -> set[str]:
+        """Return the kinds of the zones; ``psys`` covers processors and memory."""
+        kinds = {zone.device.kind for zone in self._zones}
+        return kinds | {"cpu", "dram"} if "node" in kinds else kinds
+
+    def left_out(self) -> list[LeftOut]:
+        """Return the zones that are not read, and why."""
+        return list(self._left)
+
+    def leave_out(self, kinds: Collection[str], reason: str) -> None:
+        """Cease to read the zones of some kinds of device.
+
+        Args:
+            kinds: the kinds.
+            reason: why, for people.
+        """
+        self._left += [
+            LeftOut(zone.device.id, zone.device.kind, reason, self.fix)
+            for zone in self._zones
+            if zone.device.kind in kinds
+        ]
+        self._zones = [zone for zone in self._zones if zone.device.kind not in kinds]
+        if not self._zones and self.unavailable_reason is None:
+            self.unavailable_reason = reason
+
     def _read_zone(self, zone: _Zone) -> Reading:
         try:
             raw = int(self._read_text(zone.energy_path))
-            if raw < 0:
+            if not 0 <= raw < _MAX_UJ:
                 raise ValueError(raw)
         except PermissionError:
             return Reading(zone.device.id, session=zone.counter.session, gap_reason="permission_denied")
         except Exception:  # noqa: BLE001 - a source never raises out of read()
             return Reading(zone.device.id, session=zone.counter.session, gap_reason="read_failed")
+        if raw == 0:
+            return Reading(zone.device.id, session=zone.counter.session, gap_reason="not_supported")
         step = zone.counter.update(raw, self._monotonic_ns())
         return Reading(zone.device.id, energy_mj=step.energy_mj, session=step.session, gap_reason=step.gap_reason)
 
@@ -134,15 +182,27 @@ class RaplSource(PowerSource):
             # Names may repeat on odd parts; the zone's own index then tells them apart.
             suffix = f"{suffix}-zone-{index}" if f"cpu-package-{suffix}" in taken else suffix
             taken.add(f"cpu-package-{suffix}")
-            zones.append(self._zone(path, f"cpu-package-{suffix}", "cpu", "package"))
-            zones.extend(
-                self._zone(sub, f"dram-{suffix}", "dram", "package")
-                for sub in self._subzones(folder, names, index)
-                if self._name(sub) == "dram"
-            )
-        if not packages:
-            zones = [self._zone(path, "psys", "node", "dc") for _, path in tops if self._name(path) == "psys"][:1]
+            zones += self._zone(path, f"cpu-package-{suffix}", "cpu", "package")
+            for sub in self._subzones(folder, names, index):
+                if self._name(sub) == "dram":
+                    zones += self._zone(sub, f"dram-{suffix}", "dram", "package")
+        platform = [path for _, path in tops if self._name(path) == "psys"][:1]
+        if any(zone.device.kind == "cpu" for zone in zones):
+            reason = "it covers the packages, which are read"
+            self._left += [LeftOut("psys", "node", reason) for _ in platform]
+        else:
+            for path in platform:
+                zones = self._zone(path, "psys", "node", "dc")
         return zones
+
+    @staticmethod
+    def _is_masked(folder: Path) -> bool:
+        """Return whether the tree lists zones whose files are hidden, as container runtimes do."""
+        try:
+            zones = [entry for entry in folder.iterdir() if _ZONE.match(entry.name)]
+            return bool(zones) and not any((zone / "name").exists() for zone in zones)
+        except OSError:
+            return False
 
     @staticmethod
     def _subzones(folder: Path, names: list[str], index: str) -> list[Path]:
@@ -155,7 +215,11 @@ class RaplSource(PowerSource):
             flat.setdefault(entry.name, entry)
         return [flat[name] for name in sorted(flat)]
 
-    def _zone(self, path: Path, device_id: str, kind: str, point: str) -> _Zone:
+    def _zone(self, path: Path, device_id: str, kind: str, point: str) -> list[_Zone]:
+        """Return the zone, or nothing if its counter is none."""
+        if self._is_dead(path / "energy_uj"):
+            self._left.append(LeftOut(device_id, kind, "its counter reads 0 and does not move: there is none"))
+            return []
         counter_range = self._number(path / "max_energy_range_uj")
         limit_w = self._limit_w(path, kind)
         device = Device(
@@ -167,14 +231,23 @@ class RaplSource(PowerSource):
             limit_w=limit_w,
             counter_range_mj=counter_range // _UJ_PER_MJ if counter_range else None,
         )
-        try:
-            self._read_text(path / "energy_uj")
-        except PermissionError:
-            self.denied = True
-        except Exception:  # noqa: BLE001,S110 - told by read()
-            pass
         counter = MonotoneCounter(counter_range, limit_w, per_mj=_UJ_PER_MJ, first_session=self._first_session)
-        return _Zone(device, path / "energy_uj", counter)
+        return [_Zone(device, path / "energy_uj", counter)]
+
+    def _is_dead(self, path: Path) -> bool:
+        """Return whether a counter reads 0 twice; notes whether it may be read at all."""
+        for wait_s in (0.0, _ZERO_WAIT_S):
+            if wait_s:
+                self._sleep(wait_s)
+            try:
+                if int(self._read_text(path)) != 0:
+                    return False
+            except PermissionError:
+                self._denied_paths.add(path)
+                return False
+            except Exception:  # noqa: BLE001 - told by read()
+                return False
+        return True
 
     def _limit_w(self, path: Path, kind: str) -> float:
         fallback = FALLBACK_DRAM_LIMIT_W if kind == "dram" else FALLBACK_PACKAGE_LIMIT_W

@@ -104,6 +104,8 @@ def test_probe_says_what_is_measured_what_is_not_and_how_to_get_it(environ, powe
         ("cpu-package-0", "rapl", "measured"),
         ("dram-0", "model", "estimated"),
         ("-", "nvml", "not measured"),
+        ("-", "amdsmi", "not measured"),
+        ("-", "hwmon", "not measured"),
     }
 
 

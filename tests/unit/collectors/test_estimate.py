@@ -112,5 +112,5 @@ def test_cpu_model_names_the_device(procfs, powercap, monkeypatch, clock):
     monkeypatch.setenv("WATTLEDGER_SYSFS_ROOT", str(powercap.root))
     found = discover(clock=clock)
     assert found.sources[0].devices()[0].hardware_model == "Xeon Test"
-    assert [source.name for source in found.unavailable] == ["nvml", "rapl"]
+    assert [source.name for source in found.unavailable] == ["nvml", "amdsmi", "rapl", "hwmon"]
     assert all(source.unavailable_reason and source.fix for source in found.unavailable)
