@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from .usage import PHASES
+from .closed_sets import PHASES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 # What only one command needs is imported there: the agent lives for months on somebody else's memory.
 from . import __version__
 from ._configured import configure
+from .closed_sets import JOB_STATES, PHASES, TOLD_EVENTS
 from .loop import LoopSettings, SamplingLoop
 from .sources import Discovery, discover
-from .usage import PHASES, UsageError
+from .usage import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,13 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     agent.set_defaults(run=_agent)
 
     event = commands.add_parser("event", help="tell an event of a job, for the prolog and epilog of a scheduler")
-    event.add_argument("event", choices=("submitted", "started", "phase_changed", "ended"))
+    event.add_argument("event", choices=TOLD_EVENTS)
     _add_job_flags(event)
     _add_place_flags(event)
     event.add_argument("--device", action="append", default=[], metavar="ID", help="device it holds; by default all")
     event.add_argument("--gpus", metavar="LIST", help="GPUs it was given, indices or UUIDs; empty for none")
     event.add_argument("--share", type=float, metavar="F", help="part of these devices that it holds, 0 to 1")
-    event.add_argument("--state", choices=("completed", "failed", "cancelled", "interrupted", "timeout"))
+    event.add_argument("--state", choices=JOB_STATES)
     event.add_argument("--exit-code", type=int, metavar="N")
     event.add_argument("--ts-ms", type=int, metavar="MS", help="time of the event, epoch milliseconds; by default now")
     event.set_defaults(run=_event)

@@ -12,48 +12,18 @@ import pyarrow as pa
 
 from ._columns import Column as Column
 from ._columns import LandingTable as LandingTable
+from .closed_sets import ASSET_EVENTS as ASSET_EVENTS
+from .closed_sets import ASSET_KINDS as ASSET_KINDS
+from .closed_sets import DEVICE_KINDS as DEVICE_KINDS
+from .closed_sets import GAP_REASONS as GAP_REASONS
+from .closed_sets import JOB_EVENTS as JOB_EVENTS
+from .closed_sets import JOB_STATES as JOB_STATES
+from .closed_sets import PHASES as PHASES
+from .closed_sets import POINTS as POINTS
+from .closed_sets import SOURCES as SOURCES
 
 CONTRACT_NAME = "wattledger.landing"
 CONTRACT_VERSION = 1
-
-PHASES = (
-    "data_processing",
-    "experimentation",
-    "training",
-    "fine_tuning",
-    "evaluation",
-    "deployment",
-    "inference",
-    "storage",
-    "unknown",
-)
-DEVICE_KINDS = ("gpu", "cpu", "dram", "accelerator", "node", "switch", "facility")
-POINTS = ("board", "package", "dc", "ac", "pdu", "meter")
-SOURCES = (
-    "nvml_energy",
-    "nvml_power",
-    "rapl",
-    "amdsmi",
-    "redfish",
-    "ipmi",
-    "dcgm",
-    "prometheus",
-    "meter",
-    "model",
-)
-GAP_REASONS = (
-    "permission_denied",
-    "driver_lost",
-    "counter_reset",
-    "not_supported",
-    "clock_step",
-    "dropped",
-    "read_failed",
-)
-JOB_EVENTS = ("submitted", "started", "heartbeat", "phase_changed", "ended")
-JOB_STATES = ("completed", "failed", "cancelled", "interrupted", "timeout")
-ASSET_KINDS = ("accelerator", "cpu", "server", "switch", "facility")
-ASSET_EVENTS = ("purchased", "in_service", "moved", "repaired", "retired")
 
 LABELS = pa.map_(pa.string(), pa.string())
 

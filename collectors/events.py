@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from .jobs import Job
     from .sources.common import Device
 
-EVENTS = ("submitted", "started", "phase_changed", "ended")
-STATES = ("completed", "failed", "cancelled", "interrupted", "timeout")
-
 
 def devices_of(gpus: str, found: Iterable[Device], share_fraction: float | None) -> list[tuple[str, float | None]]:
     """Return what a job holds that was given some GPUs of a host: those whole, and its part of everything else.
@@ -72,7 +69,7 @@ def tell_event(
 
     Args:
         job: attributes of the job; its id must be stated, or nothing would join the events of one job.
-        event: one of ``EVENTS``.
+        event: one of the contract's ``TOLD_EVENTS``.
         host: name of this host.
         state_dir: folder of the spool.
         version: version of the collector.

@@ -11,7 +11,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .usage import PHASES, UsageError
+from .closed_sets import PHASES
+from .usage import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -25,7 +25,7 @@ from ._settings_table import (
     seconds,
     some_of,
 )
-from .sources.common import DEVICE_KINDS, POINTS
+from .closed_sets import DEVICE_KINDS, POINTS
 from .sources.options import (
     EVERY_S,
     TIMEOUT_S,

@@ -1,23 +1,9 @@
-"""What the command line and the jobs share: the phases, and the error of somebody who must change something.
+"""The error of somebody who must change something, as the command line and the library raise it.
 
-What belongs here: only what both need and what is light. What must not be here: anything that must be imported first.
+What belongs here: that error. What must not be here: anything that must be imported first.
 """
 
 from __future__ import annotations
-
-# The contract's phases; repeated because the contract loads pyarrow, which the sampling loop must not. A test holds the
-# two equal.
-PHASES = (
-    "data_processing",
-    "experimentation",
-    "training",
-    "fine_tuning",
-    "evaluation",
-    "deployment",
-    "inference",
-    "storage",
-    "unknown",
-)
 
 
 class UsageError(ValueError):

@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-# The contract's kinds and measuring points; repeated because the contract loads pyarrow, which no source may. A test
-# holds them equal.
-DEVICE_KINDS = ("gpu", "cpu", "dram", "accelerator", "node", "switch", "facility")
-POINTS = ("board", "package", "dc", "ac", "pdu", "meter")
 PLAUSIBLE_FACTOR = 1.5
 """Power above this many times the device's limit is not believed; short peaks above an enforced limit are real."""
 JITTER_S = 1.0

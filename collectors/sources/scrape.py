@@ -17,7 +17,8 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from .common import DEVICE_KINDS, POINTS, Device, LeftOut, MonotoneCounter, PowerSource, Reading
+from ..closed_sets import DEVICE_KINDS, POINTS
+from .common import Device, LeftOut, MonotoneCounter, PowerSource, Reading
 from .http_client import HttpClient, HttpError
 
 if TYPE_CHECKING:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from collectors import contract
 from collectors.assets import AssetMemory
 from collectors.carriers import job_from
 from collectors.jobs import Job, JobError, parse_labels
 from collectors.reader import read_landed
 from collectors.sources import Device
-from collectors.usage import PHASES
 
 NOON_MS = 1_795_348_800_000
-
-
-def test_phases_are_the_contracts():
-    assert PHASES == contract.PHASES
 
 
 def test_flags_win_over_environment_and_nothing_is_invented():

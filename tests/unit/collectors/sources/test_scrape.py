@@ -7,7 +7,6 @@ import time
 import pytest
 
 from collectors import contract
-from collectors.sources import common
 from collectors.sources.options import ScrapeOptions
 from collectors.sources.scrape import ScrapeSource
 from tests.support.stub_http import Reply, serving
@@ -307,8 +306,3 @@ def test_gpus_without_a_uuid_are_told_and_not_read(scrape):
     source = scrape('DCGM_FI_DEV_POWER_USAGE{gpu="0",Hostname="n1"} 300\n')
     assert source.devices() == []
     assert [part.name for part in source.left_out()] == ["DCGM_FI_DEV_POWER_USAGE"]
-
-
-def test_kinds_and_points_are_the_contracts():
-    assert contract.DEVICE_KINDS == common.DEVICE_KINDS
-    assert contract.POINTS == common.POINTS
