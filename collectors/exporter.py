@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ _TIMEOUT_S = 5.0
 _MAX_REQUEST_BYTES = 16_384
 # Kind of device -> hw.type; a node is the host itself and has metrics of its own.
 _HW_TYPES = {"gpu": "gpu", "accelerator": "gpu", "cpu": "cpu", "dram": "memory", "switch": "network"}
+# What a meter measures -> its metrics. The conventions know no facility: no host's sum may hold a building.
+_SCOPES = (
+    ("part", "hw", "the component"),
+    ("node", "hw_host", "the whole host"),
+    ("facility", "wattledger_facility", "the facility"),
+)
 _Labels = dict[str, str]
 
 
@@ -71,31 +78,37 @@ def render(loop: SamplingLoop, *, is_open: bool) -> str:
 
 def _metrics(loop: SamplingLoop) -> Iterable[_Metric]:
     host = loop.settings.host
-    energy = _Metric("hw_energy_joules_total", "counter", "Energy used by the component.", "joules")
-    power = _Metric("hw_power_watts", "gauge", "Power drawn by the component at the last reading.", "watts")
-    host_energy = _Metric("hw_host_energy_joules_total", "counter", "Energy used by the whole host.", "joules")
-    host_power = _Metric("hw_host_power_watts", "gauge", "Power drawn by the whole host.", "watts")
+    meters = {scope: _meters(prefix, what) for scope, prefix, what in _SCOPES}
     busy = _Metric("hw_gpu_utilization_ratio", "gauge", "Share of time in which the GPU was busy.", "ratio")
     gap = _Metric("wattledger_gap", "gauge", "1 where the last reading of a device states why a value is missing.")
     for name, (_, reading) in dict(loop.sampler.latest).items():
         device = loop.sampler.devices[name]
         labels = _labels(host, device, reading)
-        is_host = device.kind in ("node", "facility")
+        energy, power = meters[device.kind if device.kind in meters else "part"]
         if reading.energy_mj is not None:
-            (host_energy if is_host else energy).values.append((labels, reading.energy_mj / 1000))
+            energy.values.append((labels, reading.energy_mj / 1000))
         if reading.power_mw is not None:
-            (host_power if is_host else power).values.append((labels, reading.power_mw / 1000))
+            power.values.append((labels, reading.power_mw / 1000))
         if reading.util_percent is not None and device.kind == "gpu":
             busy.values.append((labels, reading.util_percent / 100))
         if reading.gap_reason is not None:
             gap.values.append(({"host_name": host, "hw_id": name, "reason": reading.gap_reason}, 1))
-    yield from (energy, power, host_energy, host_power, busy, gap)
+    yield from (metric for pair in meters.values() for metric in pair)
+    yield from (busy, gap)
     yield from _own(loop)
+
+
+def _meters(prefix: str, what: str) -> tuple[_Metric, _Metric]:
+    """Return the metrics of energy and power of parts, of hosts or of facilities."""
+    return (
+        _Metric(f"{prefix}_energy_joules_total", "counter", f"Energy used by {what}.", "joules"),
+        _Metric(f"{prefix}_power_watts", "gauge", f"Power drawn by {what} at the last reading.", "watts"),
+    )
 
 
 def _labels(host: str, device: Device, reading: Reading) -> _Labels:
     labels = {"host_name": host, "hw_id": device.id}
-    if device.kind not in ("node", "facility"):
+    if device.kind in _HW_TYPES:
         labels["hw_type"] = _HW_TYPES[device.kind]
     if device.hardware_model:
         labels["hw_name"] = device.hardware_model
@@ -163,11 +176,13 @@ class MetricsServer:
                 client, _ = self._socket.accept()
             except OSError:
                 return
+            # A client that says nothing, or reads or writes drop by drop, keeps the next one no longer than this.
+            deadline_s = time.monotonic() + _TIMEOUT_S
             try:
                 with client:
-                    # A client that says or reads nothing keeps the next one waiting no longer than this.
-                    client.settimeout(_TIMEOUT_S)
-                    client.sendall(self._answer(_request(client)))
+                    request = _request(client, deadline_s)
+                    client.settimeout(_left_s(deadline_s))
+                    client.sendall(self._answer(request))
             except OSError:
                 continue
             except Exception as error:  # noqa: BLE001 - a scrape must not end the agent
@@ -185,9 +200,17 @@ class MetricsServer:
         return _response("404 Not Found", "text/plain", "GET /metrics\n", method)
 
 
-def _request(client: socket.socket) -> bytes:
+def _left_s(deadline_s: float) -> float:
+    left_s = deadline_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
+
+
+def _request(client: socket.socket, deadline_s: float) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data and len(data) < _MAX_REQUEST_BYTES:
+        client.settimeout(_left_s(deadline_s))
         part = client.recv(4096)
         if not part:
             break

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ class _Host(PowerSource):
             Device("dram-0", "dram", "package", "model", is_estimate=True),
             Device("node", "node", "ac", "redfish"),
             Device("cpu-package-0", "cpu", "package", "rapl"),
+            Device("hall-meter", "facility", "ac", "prometheus"),
         ]
 
     def read(self) -> list[Reading]:
@@ -31,6 +34,7 @@ class _Host(PowerSource):
             Reading("dram-0", power_mw=9_000),
             Reading("node", power_mw=2_487_000),
             Reading("cpu-package-0", gap_reason="permission_denied"),
+            Reading("hall-meter", power_mw=90_000_000),
         ]
 
 
@@ -70,11 +74,12 @@ def test_our_own_reader_of_other_exporters_understands_every_line(loop: Sampling
     assert found["hw_power_watts", "GPU-a"].value == 312.5
     assert found["hw_gpu_utilization_ratio", "GPU-a"].value == 0.87
     assert found["hw_host_power_watts", "node"].value == 2487
+    assert found["wattledger_facility_power_watts", "hall-meter"].value == 90_000
     assert found["hw_power_watts", "dram-0"].labels["is_estimate"] == "true"
     labels = found["hw_power_watts", "GPU-a"].labels
     assert (labels["hw_name"], labels["hw_parent"], labels["hw_type"]) == ('NVIDIA "H100"\\\n80GB', "module-0", "gpu")
     assert found["wattledger_gap", "cpu-package-0"].labels["reason"] == "permission_denied"
-    assert found["wattledger_samples_total", None].value == 4
+    assert found["wattledger_samples_total", None].value == 5
 
 
 def test_the_names_are_those_that_our_table_of_known_metrics_has(loop: SamplingLoop) -> None:
@@ -104,7 +109,20 @@ def test_clients_that_misbehave_keep_nobody_from_the_metrics(server: MetricsServ
     for data in (b"", b"\0\xff" * 10_000, b"GET\r\n\r\n", b"GET /metrics HTTP/1.1\r\n" + b"x: y\r\n" * 5_000):
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # it may have answered and hung up by now
+                client.shutdown(socket.SHUT_WR)
+    assert _get(server)[0].status == 200
+
+
+def test_a_client_that_writes_drop_by_drop_is_hung_up_on(server: MetricsServer, monkeypatch: Any) -> None:
+    monkeypatch.setattr("collectors.exporter._TIMEOUT_S", 0.3)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        started_s = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() < started_s + 5:
+                client.sendall(b"G")
+                time.sleep(0.05)
+        assert time.monotonic() - started_s < 3
     assert _get(server)[0].status == 200
 
 
