@@ -14,8 +14,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,6 +67,19 @@ class WorkError(RuntimeError):
     """A piece of work ended with an error; the message holds what it said."""
 
 
+class UnfinishedError(WorkError):
+    """A piece of work had not ended when its time was up, and was stopped.
+
+    Attributes:
+        cost: what it had cost by then, imports and set-up included; nothing told.
+    """
+
+    def __init__(self, message: str, cost: Cost) -> None:
+        """Keep the cost beside the message."""
+        super().__init__(message)
+        self.cost = cost
+
+
 class Meter:
     """The clock of a child: what happens inside ``with meter:`` counts; several times add up."""
 
@@ -93,21 +108,23 @@ def cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
-def measure(work: str, repeats: int = 1, **arguments: Any) -> Cost:  # noqa: ANN401
+def measure(work: str, repeats: int = 1, limit_s: float = math.inf, **arguments: Any) -> Cost:  # noqa: ANN401
     """Do a piece of work in a fresh process, several times; of each figure the least is kept, of memory the greatest.
 
     Args:
         work: ``module:function``, for example ``bench.kernel:segments``.
         repeats: how often.
+        limit_s: wall time that one process may take [s].
         arguments: arguments of the function, as JSON can hold them.
 
     Returns:
         The cost, with what the work told the last time.
 
     Raises:
+        UnfinishedError: if the time was up.
         WorkError: if the work fails.
     """
-    costs = [_once(work, arguments) for _ in range(repeats)]
+    costs = [_once(work, arguments, limit_s) for _ in range(repeats)]
     return replace(
         costs[-1],
         wall_s=min(cost.wall_s for cost in costs),
@@ -118,12 +135,14 @@ def measure(work: str, repeats: int = 1, **arguments: Any) -> Cost:  # noqa: ANN
     )
 
 
-def _once(work: str, arguments: dict[str, Any]) -> Cost:
+def _once(work: str, arguments: dict[str, Any], limit_s: float) -> Cost:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         answer = Path(name) / "answer.json"
         command = [sys.executable, "-P", "-m", "bench.measure", work, json.dumps(arguments), str(answer)]
+        begun_s = time.monotonic()
         child = subprocess.Popen(command, env=_environment(), cwd=name)
         peak_bytes = greatest_bytes = 0
+        stopped: list[int] = []
         while True:
             # Not reaped before its memory was looked at: the id stays its own.
             ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -131,21 +150,25 @@ def _once(work: str, arguments: dict[str, Any]) -> Cost:
                 break
             together, single = tree_bytes(child.pid)
             peak_bytes, greatest_bytes = max(peak_bytes, together), max(greatest_bytes, single)
+            if not stopped and time.monotonic() > begun_s + limit_s:
+                stopped = _tree(child.pid)
+                for one in stopped:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(one, signal.SIGKILL)
             time.sleep(SAMPLE_S)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
+        used_s = usage.ru_utime + usage.ru_stime
+        peaks_mb = peak_bytes / BYTES_PER_MB, greatest_bytes / BYTES_PER_MB
+        if stopped:
+            msg = f"{work} {arguments} had not ended after {limit_s:.0f} s"
+            raise UnfinishedError(msg, Cost(time.monotonic() - begun_s, used_s, used_s, *peaks_mb, {}))
         if child.returncode or not answer.exists():
             msg = f"{work} {arguments} ended with code {child.returncode}"
             raise WorkError(msg)
         told = json.loads(answer.read_text())
-    return Cost(
-        told["wall_s"],
-        told["cpu_s"],
-        usage.ru_utime + usage.ru_stime,
-        peak_bytes / BYTES_PER_MB,
-        max(greatest_bytes, told["greatest_bytes"]) / BYTES_PER_MB,
-        told["told"],
-    )
+    greatest_mb = max(peaks_mb[1], told["greatest_bytes"] / BYTES_PER_MB)
+    return Cost(told["wall_s"], told["cpu_s"], used_s, peaks_mb[0], greatest_mb, told["told"])
 
 
 @functools.cache

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from bench.measure import Meter, WorkError, measure
+from bench.measure import Meter, UnfinishedError, WorkError, measure
 
 HERE = "tests.unit.bench.test_measure"
 BURNT_S = 0.3
@@ -69,3 +72,14 @@ def test_what_happens_outside_of_the_clock_counts_for_the_process_alone() -> Non
 def test_work_that_fails_is_no_measurement() -> None:
     with pytest.raises(WorkError, match="code 3"):
         measure(f"{HERE}:failing")
+
+
+def test_work_that_does_not_end_is_stopped_with_all_its_processes() -> None:
+    mark = str(uuid4())
+    script = f"# {mark}\n{_BURN}\ntime.sleep(60)"
+    with pytest.raises(UnfinishedError, match="had not ended after 3 s") as caught:
+        measure(f"{HERE}:family", limit_s=3, script=script)
+    assert 3 <= caught.value.cost.wall_s < 20
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert mark.encode() not in path.read_bytes()
