@@ -190,14 +190,15 @@ def test_joules_per_token_and_sample_are_the_expected_ones(imported: Imported) -
     done = imported(INFERENCE)
     work = frame(done, "work_counter").set_index("job_id")
     expected = pd.read_csv(done.source / "expected/energy_by_run.csv").set_index("job_id").loc[work.index]
-    assert len(work) == 14
+    assert len(work) == 18
     per_sample = expected.energy_mlperf_j / work.other_n
     assert per_sample.tolist() == pytest.approx(expected.j_per_sample.tolist(), abs=5e-7)  # six decimals
     text = expected[expected.j_per_token.notna()]
     assert len(text) == 8
     per_token = text.energy_mlperf_j / work.loc[text.index].output_tokens_n
     assert per_token.tolist() == pytest.approx(text.j_per_token.tolist(), abs=5e-7)
-    assert not any(name.startswith("gptj") for name in work.model)
+    assert not work.output_tokens_n[work.model == "gptj-99.9"].notna().any()
+    assert set(work.model[work.input_tokens_n.notna()]) == {"3d-unet-99.9", "resnet50", "stable-diffusion-xl"}
 
 
 # --- Azure -----------------------------------------------------------------------------------------------------------
