@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from collectors.importers.formats import load
-from collectors.importers.formats._integral import integrate
-from collectors.importers.formats._smi_series import SENSOR_ERROR_FRACTION
+from collectors.importers.formats.nvidia_smi.series import SENSOR_ERROR_FRACTION
+from collectors.importers.formats.shared.integral import integrate
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
 from collectors.reader import read_landed

@@ -1,6 +1,7 @@
-"""Formats that ``wattledger import`` reads, one a file.
+"""Formats that ``wattledger import`` reads, one a folder, or one a module where that is enough.
 
-What belongs here: the list of formats. What must not be here: what all formats share (see ``format`` and ``run``).
+What belongs here: the list of formats. What must not be here: what all formats share (see ``format`` and ``run``), what
+several share (see ``shared``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..format import Format
 
-# Name on the command line -> module of this folder; a format's module holds it as FORMAT.
+# Name on the command line -> folder or module here; it holds the format as FORMAT.
 MODULES: dict[str, str] = {
     "boamps": "boamps",
     "carbontracker": "carbontracker",

@@ -19,7 +19,7 @@ from ...contract import MAX_TIME_MS
 from ..errors import CONFLICTING_ROW, MISSING_VALUE, OUT_OF_RANGE, TORN_ROW, UNPARSEABLE_NUMBER, SourceError
 from ..format import Assumption, Finding, Format, Item, LeftOut, Option, Options, Rows, Source, files_matching, rejected
 from ..moments import MomentError, moment_ms
-from ._stated import UNKNOWN, Statement
+from .shared.stated import UNKNOWN, Statement
 
 TOOL = "llmcarbon"
 _MS_PER_DAY = 86_400_000
