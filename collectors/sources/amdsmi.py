@@ -13,24 +13,28 @@ primary die supports power data"). Counters that stand still: github.com/ROCm/am
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
-from .amdsmi_library import AMD_GPU, LIBRARY_NOT_FOUND, AmdSmi
-from .common import Device, LeftOut, MonotoneCounter, PowerSource, Reading
+from .common import Device, LeftOut, MonotoneCounter, Reading
+from .library import AMDSMI_FILES
+from .library_gpus import Gpu, LibraryGpus, worst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-# AMD SMI error codes (amdsmi_status_t), by what they mean for a measurement.
-_NOT_SUPPORTED = {2, 3, 5, 40, 55}  # NOT_SUPPORTED, NOT_YET_IMPLEMENTED, FAIL_LOAD_SYMBOL, NO_DATA, SETTING_UNAVAILABLE
-_NO_PERMISSION = {10}
-_DRIVER_LOST = {4, 18, 31, 32, 34, 51, 54}
-# FAIL_LOAD_MODULE, INIT_ERROR, NOT_FOUND, NOT_INIT, DRIVER_NOT_LOADED, NO_DRV, AMDGPU_RESTART_ERR
+    from .amdsmi_library import AmdSmi
 
-RECOVERY_S = 30
-"""Time between two attempts to find lost GPUs again [s]."""
-_NS_PER_S = 1_000_000_000
+CODES = {
+    # NOT_SUPPORTED, NOT_YET_IMPLEMENTED, FAIL_LOAD_SYMBOL, NO_DATA, SETTING_UNAVAILABLE
+    **dict.fromkeys((2, 3, 5, 40, 55), "not_supported"),
+    10: "permission_denied",  # NO_PERM
+    # FAIL_LOAD_MODULE, INIT_ERROR, NOT_FOUND, NOT_INIT, DRIVER_NOT_LOADED, NO_DRV, AMDGPU_RESTART_ERR
+    **dict.fromkeys((4, 18, 31, 32, 34, 51, 54), "driver_lost"),
+}
+"""Gap reasons by the error codes of AMD SMI (amdsmi_status_t); any other is a failed read."""
+_AMD_GPU = 1
+"""Type of a processor that is an AMD GPU (AMDSMI_PROCESSOR_TYPE_AMD_GPU)."""
 _NJ_PER_UJ = 1_000
 _UJ_PER_MJ = 1_000
 _MAX_POWER_W = 0xFFFF
@@ -47,97 +51,62 @@ FIX_LIBRARY = (
 _NO_OWN_POWER = "its energy is part of {parent}'s: the dies of a card share one sensor"
 
 
-def gap_reason(error: BaseException) -> str:
-    """Return the contract's gap reason for an error of an AMD SMI call.
-
-    Args:
-        error: what the call raised, an AMD SMI error or anything else.
-    """
-    code = getattr(error, "value", None)
-    if code in _NOT_SUPPORTED:
-        return "not_supported"
-    if code in _NO_PERMISSION:
-        return "permission_denied"
-    if code in _DRIVER_LOST:
-        return "driver_lost"
-    return "read_failed"
-
-
-class _Gpu:
-    """A GPU that was found, and whether it is lost.
+class _Gpu(Gpu):
+    """A GPU and whether its counter is one.
 
     Attributes:
         first_raw: first value of its counter [counter units]; the counter is believed once it differs.
         is_moving: whether the counter has moved.
     """
 
-    __slots__ = ("counter", "device", "first_raw", "handle", "is_moving", "lost")
+    __slots__ = ("first_raw", "is_moving")
 
     def __init__(self, device: Device, handle: object, counter: MonotoneCounter, lost: str | None) -> None:
-        self.device, self.handle, self.counter, self.lost = device, handle, counter, lost
+        super().__init__(device, handle, counter, lost)
         self.first_raw: int | None = None
         self.is_moving = False
 
 
-class AmdSmiSource(PowerSource):
-    """The AMD GPUs of this host."""
+class AmdSmiSource(LibraryGpus[_Gpu, tuple[object, bool]]):
+    """The AMD GPUs of this host that have a sensor."""
 
     name = "amdsmi"
-    kinds = "gpu"
+    library_name = "AMD SMI"
+    files = AMDSMI_FILES
+    lacking = "no AMD SMI library (libamd_smi.so)"
+    fix_library = FIX_LIBRARY
+    codes = CODES
 
     def __init__(
         self, module: ModuleType | None = None, *, monotonic_ns: Callable[[], int], first_session: int = 0
     ) -> None:
-        """Load AMD SMI and find the GPUs.
-
-        Args:
-            module: what has AMD's functions under their names, a stand-in for tests; by default ``amdsmi_library``.
-            monotonic_ns: the monotonic clock [ns].
-            first_session: number of the first counter session.
-        """
-        self._monotonic_ns = monotonic_ns
-        self._first_session = first_session
-        self._gpus: list[_Gpu] = []
+        """Load AMD SMI and find the GPUs; see ``LibraryGpus``."""
         self._parts: list[LeftOut] = []
-        self._next_recovery_ns = 0
-        self._smi: Any = module
-        try:
-            self._smi = module or AmdSmi()
-            self._smi.amdsmi_init()
-            found = list(self._processors())
-        except Exception as error:  # noqa: BLE001 - any failure of the library means there is none
-            lacks = module is None and getattr(error, "value", None) == LIBRARY_NOT_FOUND
-            reason = "no AMD SMI library (libamd_smi.so)" if lacks else f"AMD SMI cannot be used: {error}"
-            self.unavailable_reason, self.fix = reason, FIX_LIBRARY
-            return
-        for index, (handle, is_first) in enumerate(found):
-            self._open(index, handle, is_first)
-        if not self._gpus:
-            self.unavailable_reason, self.fix = "AMD SMI reports no GPU", FIX_LIBRARY
-
-    def devices(self) -> list[Device]:
-        """Return the GPUs that have a sensor; one that could not be opened has the id ``gpu-index-amd-N``."""
-        return [gpu.device for gpu in self._gpus]
+        super().__init__(module, monotonic_ns=monotonic_ns, first_session=first_session)
 
     def left_out(self) -> list[LeftOut]:
         """Return the dies and partitions whose energy is part of another GPU's."""
         return list(self._parts)
 
-    def read(self) -> list[Reading]:
-        """Return cumulative energy [mJ], power [mW] and utilisation [%] a GPU, or why there are none."""
-        readings = [self._read_gpu(gpu) for gpu in self._gpus]
-        if any(reading.gap_reason == "driver_lost" for reading in readings):
-            self._recover()
-        return readings
+    def _load(self, name: str) -> AmdSmi:
+        from .amdsmi_library import AmdSmi
 
-    def counters(self) -> dict[str, MonotoneCounter]:
-        """Return the counters by device id."""
-        return {gpu.device.id: gpu.counter for gpu in self._gpus}
+        return AmdSmi(name)
 
-    def close(self) -> None:
-        """Release AMD SMI."""
-        if self.unavailable_reason is None:
-            self._try(self._smi.amdsmi_shut_down)
+    def _begin(self) -> None:
+        self._library.amdsmi_init()
+
+    def _end(self) -> None:
+        self._library.amdsmi_shut_down()
+
+    def _found(self) -> list[tuple[object, bool]]:
+        return list(self._processors())
+
+    def _find_again(self, names: list[str]) -> dict[str, tuple[object, str | None]]:
+        found: dict[str, object] = {}
+        for handle, _ in self._try(self._found)[0] or ():
+            found.setdefault(self._try(self._library.amdsmi_get_gpu_device_uuid, handle)[0] or "", handle)
+        return {name: (found.get(name), None if name in found else "driver_lost") for name in names}
 
     def _processors(self) -> Iterator[tuple[object, bool]]:
         """Yield the GPUs, and whether each is the first of its socket; ``None`` for a socket that cannot be read.
@@ -145,20 +114,21 @@ class AmdSmiSource(PowerSource):
         Raises:
             Exception: whatever the library raises if it cannot list the sockets.
         """
-        for socket in self._smi.amdsmi_get_socket_handles():
-            handles, reason = self._try(self._smi.amdsmi_get_processor_handles, socket)
+        for socket in self._library.amdsmi_get_socket_handles():
+            handles, reason = self._try(self._library.amdsmi_get_processor_handles, socket)
             handles = [None] if reason else handles
-            kinds = [self._try(self._smi.amdsmi_get_processor_type, handle)[0] for handle in handles]
+            kinds = [self._try(self._library.amdsmi_get_processor_type, handle)[0] for handle in handles]
             # The library was asked for GPUs only: what does not tell its type is one.
-            gpus = [handle for handle, kind in zip(handles, kinds, strict=True) if kind in (None, AMD_GPU)]
+            gpus = [handle for handle, kind in zip(handles, kinds, strict=True) if kind in (None, _AMD_GPU)]
             for number, handle in enumerate(gpus):
                 yield handle, number == 0
 
-    def _open(self, index: int, handle: object, is_first: bool) -> None:
-        uuid, reason = self._try(self._smi.amdsmi_get_gpu_device_uuid, handle)
+    def _open(self, index: int, found: tuple[object, bool]) -> _Gpu | None:
+        handle, is_first = found
+        uuid, reason = self._try(self._library.amdsmi_get_gpu_device_uuid, handle)
         uuid = uuid if isinstance(uuid, str) and uuid else None
-        name, _ = self._try(self._smi.amdsmi_get_gpu_asic_info, handle)
-        cap_uw, _ = self._try(self._smi.amdsmi_get_power_cap_info, handle)
+        name, _ = self._try(self._library.amdsmi_get_gpu_asic_info, handle)
+        cap_uw, _ = self._try(self._library.amdsmi_get_power_cap_info, handle)
         cap_w = cap_uw / 1_000_000 if isinstance(cap_uw, int) and 0 < cap_uw < _MAX_POWER_W * 1_000_000 else None
         device_id = uuid or f"gpu-index-amd-{index}"
         before = self._gpus[-1].device.id if self._gpus else None
@@ -166,21 +136,19 @@ class AmdSmiSource(PowerSource):
         raw, resolution, _ = self._accumulator(handle)
         if before is not None and (repeated or not is_first or (raw == 0 and self._power_mw(handle)[0] in (None, 0))):
             self._parts.append(LeftOut(device_id, "gpu", _NO_OWN_POWER.format(parent=before)))
-            return
+            return None
         device = Device(device_id, "gpu", "board", "amdsmi", hardware_model=name or None, limit_w=cap_w)
         counter = MonotoneCounter(None, cap_w, per_mj=_UJ_PER_MJ, first_session=self._first_session)
         # Without its UUID a GPU has no stable name, and nothing is measured under one that may be another's tomorrow.
         gpu = _Gpu(device, handle, counter, None if uuid else reason or "read_failed")
         gpu.first_raw = raw if resolution else None
-        self._gpus.append(gpu)
+        return gpu
 
     def _read_gpu(self, gpu: _Gpu) -> Reading:
-        if gpu.lost:
-            return Reading(gpu.device.id, session=gpu.counter.session, gap_reason=gpu.lost)
         raw, resolution, energy_reason = self._accumulator(gpu.handle)
         at_ns = self._monotonic_ns()
         power_mw, power_reason = self._power_mw(gpu.handle)
-        util, _ = self._try(self._smi.amdsmi_get_gpu_activity, gpu.handle)
+        util, _ = self._try(self._library.amdsmi_get_gpu_activity, gpu.handle)
         util_percent = util if _is_number(util) and 0 <= util <= 100 else None
         if raw is not None and raw > 0:
             gpu.is_moving = gpu.is_moving or (gpu.first_raw is not None and raw != gpu.first_raw)
@@ -192,12 +160,12 @@ class AmdSmiSource(PowerSource):
             return Reading(gpu.device.id, power_mw, step.energy_mj, step.session, util_percent, step.gap_reason)
         if power_mw == 0 and raw == 0:
             power_mw = None
-        reason = None if power_mw is not None else _worst([energy_reason, power_reason])
+        reason = None if power_mw is not None else worst([energy_reason, power_reason])
         return Reading(gpu.device.id, power_mw, None, gpu.counter.session, util_percent, reason)
 
     def _accumulator(self, handle: object) -> tuple[int | None, float, str]:
         """Return the counter [counter units], the energy of a unit [uJ], and why there is none."""
-        count, reason = self._try(self._smi.amdsmi_get_energy_count, handle)
+        count, reason = self._try(self._library.amdsmi_get_energy_count, handle)
         raw, resolution = getattr(count, "accumulator", None), getattr(count, "resolution_uj", None)
         if not _is_number(raw) or not 0 <= raw < _MAX_ACCUMULATOR:
             return None, 0.0, reason or "not_supported"
@@ -207,42 +175,12 @@ class AmdSmiSource(PowerSource):
 
     def _power_mw(self, handle: object) -> tuple[int | None, str]:
         """Return the power [mW], at the moment or else the mean, and why there is none."""
-        info, reason = self._try(self._smi.amdsmi_get_power_info, handle)
+        info, reason = self._try(self._library.amdsmi_get_power_info, handle)
         for name in ("current_w", "average_w", "socket_w"):
             value = getattr(info, name, None)
             if _is_number(value) and 0 <= value < _MAX_POWER_W:
                 return value * 1_000, ""
         return None, reason or "not_supported"
-
-    def _recover(self) -> None:
-        """Load AMD SMI again and find the GPUs by UUID; at most every ``RECOVERY_S``."""
-        now_ns = self._monotonic_ns()
-        if now_ns < self._next_recovery_ns:
-            return
-        self._next_recovery_ns = now_ns + RECOVERY_S * _NS_PER_S
-        self._try(self._smi.amdsmi_shut_down)
-        found: dict[str, object] = {}
-        if self._try(self._smi.amdsmi_init)[1] is None:
-            for handle, _ in self._try(lambda: list(self._processors()))[0] or ():
-                found.setdefault(self._try(self._smi.amdsmi_get_gpu_device_uuid, handle)[0] or "", handle)
-        for gpu in self._gpus:
-            if gpu.device.id.startswith("gpu-index-"):
-                continue
-            gpu.lost = None if gpu.device.id in found else "driver_lost"
-            gpu.handle = found.get(gpu.device.id, gpu.handle)
-
-    @staticmethod
-    def _try(call: Callable[..., Any], *arguments: object) -> tuple[Any, str | None]:
-        """Return the value of a call and ``None``, or ``None`` and the gap reason."""
-        try:
-            return call(*arguments), None
-        except Exception as error:  # noqa: BLE001 - one device's failure must not end the loop
-            return None, gap_reason(error)
-
-
-def _worst(reasons: list[str]) -> str:
-    order = ("driver_lost", "permission_denied", "read_failed", "not_supported")
-    return next((reason for reason in order if reason in reasons), "read_failed")
 
 
 def _is_number(value: object) -> TypeGuard[int]:

@@ -1,7 +1,7 @@
 """AMD's management library (AMD SMI), called directly: the few functions that a meter needs.
 
-What belongs here: loading the library, prototypes, error codes, and where a field stands in which release. What must
-not be here: what a value or an error means for a measurement (``amdsmi``).
+What belongs here: prototypes, error codes, and where a field stands in which release. What must not be here:
+what a value or an error means for a measurement (``amdsmi``), loading and calling (``library``).
 
 Structures grew between releases, so every one is a block of bytes with room to spare, and only fields whose place is
 known are read from it.
@@ -16,38 +16,19 @@ import ctypes
 from ctypes import byref, c_float, c_uint, c_uint64, c_void_p
 from typing import NamedTuple
 
-LIBRARIES = (
-    "libamd_smi.so.26",
-    "libamd_smi.so.25",
-    "libamd_smi.so.24",
-    "libamd_smi.so",
-    "/opt/rocm/lib/libamd_smi.so",
-)
-SUCCESS, NOT_SUPPORTED, LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND = 0, 2, 4, 5
+from .library import AMDSMI_FILES, Library, LibraryError
+
+NOT_SUPPORTED, LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND = 2, 4, 5
 INIT_AMD_GPUS = 1 << 1
-AMD_GPU = 1
-"""Type of a processor that is an AMD GPU (AMDSMI_PROCESSOR_TYPE_AMD_GPU)."""
 _UUID_BYTES = 64  # AMDSMI_GPU_UUID_SIZE is 38; more is allowed
 _STRUCTURE_BYTES = 4096  # the largest of those used has 500
 _TEXT_BYTES = 64  # the shortest length that market_name had in any release
 
 
-class AmdSmiError(Exception):
-    """A call that did not succeed.
+class AmdSmiError(LibraryError):
+    """A call that did not succeed; ``value`` is its amdsmi_status_t."""
 
-    Attributes:
-        value: code of the error (amdsmi_status_t).
-    """
-
-    def __init__(self, value: int, function: str = "") -> None:
-        """Name the error.
-
-        Args:
-            value: code of the error.
-            function: function that returned it.
-        """
-        self.value = value
-        super().__init__(f"AMD SMI error {value}" + (f" of {function}" if function else ""))
+    library = "AMD SMI"
 
 
 class PowerInfo(NamedTuple):
@@ -76,8 +57,12 @@ class EnergyCount(NamedTuple):
     resolution_uj: float
 
 
-class AmdSmi:
+class AmdSmi(Library):
     """The loaded library; functions under AMD's own names."""
+
+    files = AMDSMI_FILES
+    error = AmdSmiError
+    library_not_found, function_not_found = LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND
 
     def __init__(self, name: str | None = None) -> None:
         """Load the library.
@@ -88,26 +73,10 @@ class AmdSmi:
         Raises:
             AmdSmiError: with code 4 if there is none.
         """
-        for candidate in (name,) if name else LIBRARIES:
-            try:
-                self._library = ctypes.CDLL(candidate)
-            except OSError:
-                continue
-            break
-        else:
-            raise AmdSmiError(LIBRARY_NOT_FOUND)
+        super().__init__(name)
         self._block = ctypes.create_string_buffer(_STRUCTURE_BYTES)
         self._accumulator, self._stamp, self._resolution = c_uint64(), c_uint64(), c_float()
         self._release: int | None = None
-
-    def _call(self, name: str, *arguments: object) -> None:
-        try:
-            function = getattr(self._library, name)
-        except AttributeError:
-            raise AmdSmiError(FUNCTION_NOT_FOUND, name) from None
-        code = function(*arguments)
-        if code != SUCCESS:
-            raise AmdSmiError(code & 0xFFFFFFFF, name)
 
     def _filled(self, name: str, *arguments: object) -> bytes:
         """Return the structure that a function fills."""
@@ -133,7 +102,7 @@ class AmdSmi:
         return self._handles("amdsmi_get_processor_handles", socket)
 
     def amdsmi_get_processor_type(self, processor: c_void_p) -> int:
-        """Return the type of a processor, ``AMD_GPU`` for a GPU."""
+        """Return the type of a processor, 1 for a GPU (AMDSMI_PROCESSOR_TYPE_AMD_GPU)."""
         kind = c_uint()
         self._call("amdsmi_get_processor_type", processor, byref(kind))
         return kind.value

@@ -1,7 +1,7 @@
 """NVIDIA's management library (NVML), called directly: the few functions that a meter needs.
 
-What belongs here: loading the library, prototypes, error codes. What must not be here: what a value or an error means
-for a measurement (``nvml``).
+What belongs here: prototypes, structures, error codes. What must not be here: what a value or an error means for a
+measurement (``nvml``), loading and calling (``library``).
 
 The ``pynvml`` module offers the same functions under the same names, and a stand-in for tests has them too. It
 describes the whole library, though, and holds 16 MB in a process that lives for months; this module holds 0.5 MB.
@@ -15,30 +15,19 @@ import ctypes
 from collections.abc import Callable
 from ctypes import Structure, byref, c_char_p, c_int, c_longlong, c_uint, c_ulonglong, c_void_p
 
-LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
-SUCCESS, FUNCTION_NOT_FOUND, LIBRARY_NOT_FOUND = 0, 13, 12
+from .library import NVML_FILES, Library, LibraryError
+
+FUNCTION_NOT_FOUND, LIBRARY_NOT_FOUND = 13, 12
 _TEXT_BYTES = 96  # NVML_DEVICE_UUID_V2_BUFFER_SIZE and NVML_DEVICE_NAME_V2_BUFFER_SIZE
 
 NVML_FI_DEV_POWER_AVERAGE, NVML_FI_DEV_POWER_INSTANT = 185, 186
 """Field values: mean power over one second, and power at the moment [mW]."""
 
 
-class NVMLError(Exception):
-    """A call that did not succeed.
+class NVMLError(LibraryError):
+    """A call that did not succeed; ``value`` is its nvmlReturn_t."""
 
-    Attributes:
-        value: code of the error (nvmlReturn_t).
-    """
-
-    def __init__(self, value: int, function: str = "") -> None:
-        """Name the error.
-
-        Args:
-            value: code of the error.
-            function: function that returned it.
-        """
-        self.value = value
-        super().__init__(f"NVML error {value}" + (f" of {function}" if function else ""))
+    library = "NVML"
 
 
 class Utilization(Structure):
@@ -65,8 +54,12 @@ class FieldValue(Structure):
     )
 
 
-class Nvml:
+class Nvml(Library):
     """The loaded library; functions under NVIDIA's own names, as ``pynvml`` has them."""
+
+    files = NVML_FILES
+    error = NVMLError
+    library_not_found, function_not_found = LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND
 
     def __init__(self, name: str | None = None) -> None:
         """Load the library.
@@ -77,28 +70,8 @@ class Nvml:
         Raises:
             NVMLError: with code 12 if there is none.
         """
-        for candidate in (name,) if name else LIBRARIES:
-            try:
-                self._library = ctypes.CDLL(candidate)
-            except OSError:
-                continue
-            break
-        else:
-            raise NVMLError(LIBRARY_NOT_FOUND)
+        super().__init__(name)
         self._uint, self._energy, self._rates = c_uint(), c_ulonglong(), Utilization()
-        self._functions: dict[str, object] = {}
-
-    def _call(self, name: str, *arguments: object) -> None:
-        function = self._functions.get(name)
-        if function is None:
-            try:
-                function = getattr(self._library, name)
-            except AttributeError:
-                raise NVMLError(FUNCTION_NOT_FOUND, name) from None
-            self._functions[name] = function
-        code = function(*arguments)  # type: ignore[operator]
-        if code != SUCCESS:
-            raise NVMLError(code & 0xFFFFFFFF, name)
 
     def nvmlInit(self) -> None:  # noqa: N802 - NVIDIA's names throughout
         """Begin to use the library."""
@@ -189,10 +162,7 @@ class Nvml:
             ("nvmlDeviceGetPowerUsage", power_mw),
             ("nvmlDeviceGetUtilizationRates", rates),
         ):
-            function = getattr(self._library, name, None)
-            if function is None:
-                raise NVMLError(FUNCTION_NOT_FOUND, name)
-            calls.append((function, byref(value)))
+            calls.append((self._function(name), byref(value)))
         (get_energy, to_energy), (get_power, to_power), (get_rates, to_rates) = calls
 
         def read() -> tuple[int, int, int, int, int, int]:

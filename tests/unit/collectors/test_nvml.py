@@ -10,7 +10,7 @@ import pytest
 
 from collectors import contract
 from collectors.sources import NvmlSource
-from collectors.sources.nvml import RECOVERY_S
+from collectors.sources.library_gpus import RECOVERY_S
 
 CODES = sorted(
     {

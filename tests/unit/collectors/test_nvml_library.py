@@ -14,7 +14,9 @@ import pynvml
 import pytest
 
 from collectors.sources import nvml_library
-from collectors.sources.nvml import NvmlSource, gap_reason
+from collectors.sources.library_gpus import gap_reason
+from collectors.sources.nvml import CODES as REASONS
+from collectors.sources.nvml import NvmlSource
 from collectors.sources.nvml_library import FieldValue, Nvml, NVMLError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -121,7 +123,7 @@ def test_every_error_of_every_call_is_a_value_or_a_reason(
         with pytest.raises(NVMLError) as caught:
             nvml.nvmlDeviceGetTotalEnergyConsumption(nvml.nvmlDeviceGetHandleByIndex(0))
         assert caught.value.value == code
-        assert gap_reason(caught.value) == gap_reason(pynvml.NVMLError(code))
+        assert gap_reason(REASONS, caught.value) == gap_reason(REASONS, pynvml.NVMLError(code))
 
 
 def test_what_is_missing_is_said(nvml: Nvml, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from collectors import contract
-from collectors.sources.amdsmi import RECOVERY_S, AmdSmiSource
+from collectors.sources.amdsmi import AmdSmiSource
 from collectors.sources.amdsmi_library import AmdSmi, AmdSmiError, EnergyCount, PowerInfo
+from collectors.sources.library_gpus import RECOVERY_S
 from tests.support.fake_amdsmi import NOT_AVAILABLE, FakeAmdSmi
 
 # amdsmi_status_t of ROCm/amdsmi 0ceca28f.
