@@ -276,7 +276,7 @@ def _agent(arguments: argparse.Namespace) -> int:
     try:
         if arguments.require and not _is_measured(found):
             return EXIT_NOT_MEASURED
-        loop = SamplingLoop(settings, found.sources)
+        loop = SamplingLoop(settings, [*found.sources, *found.awaited()])
         if arguments.metrics:
             _serve_metrics(arguments.metrics, loop)
         return EXIT_LOST_ROWS if run_agent(loop, stop).has_loss else 0

@@ -65,6 +65,15 @@ class Discovery(NamedTuple):
     sources: list[PowerSource]
     unavailable: list[PowerSource]
 
+    def awaited(self) -> list[PowerSource]:
+        """Return unavailable sources that a process of months reads all the same, because they may become usable.
+
+        There are none where something else reads GPUs, or an exporter may: one that came later would read them twice.
+        """
+        if any(source.name == "scrape" or "gpu" in source.covers() for source in self.sources):
+            return []
+        return [source for source in self.unavailable if source.may_come]
+
 
 def first_session(clock: Clock) -> int:
     """Return the number of a process's first counter session: another one for each start.

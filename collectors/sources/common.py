@@ -102,12 +102,14 @@ class PowerSource(ABC):
         kinds: kinds of device that it can read, for people, for example ``cpu, dram``.
         unavailable_reason: why it cannot be used on this host, or ``None`` if it can.
         fix: what to do about that, with the exact command, or ``None``.
+        may_come: whether an unavailable source looks for what it lacks when it is read, and may become usable.
     """
 
     name: str = ""
     kinds: str = ""
     unavailable_reason: str | None = None
     fix: str | None = None
+    may_come: bool = False
 
     @abstractmethod
     def devices(self) -> list[Device]:

@@ -3,8 +3,8 @@
 What belongs here: what the sources of all vendors share. What must not be here: calls of one vendor and what their
 values mean (``nvml``, ``amdsmi``), how a library is loaded and called (``library``).
 
-A driver may be reloaded while a process lives for months. A lost GPU is therefore looked for by its UUID, seldom,
-because looking costs more than reading.
+A driver may be reloaded while a process lives for months. A lost GPU is therefore looked for by its UUID, and a library
+that was not there at the start is looked for as well: both seldom, because looking costs more than reading.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RECOVERY_S = 30
 """Time between two attempts to find lost GPUs again [s]."""
+LATE_S = 10 * RECOVERY_S
+"""Time between two attempts to load a library that was not there at the start [s]."""
 _NS_PER_S = 1_000_000_000
 _UNNAMED = "gpu-index-"
 _WORST_FIRST = ("driver_lost", "permission_denied", "read_failed", "not_supported")
@@ -101,6 +103,10 @@ class LibraryGpus(PowerSource, Generic[GpuT, FoundT]):
         self._next_try_ns = 0
         self._library: Any = module
         self._start()
+        # One that is there and fails is not tried again: nobody knows what each failure leaves in memory.
+        self.may_come = self._library is None
+        if self.may_come:
+            self._is_due(LATE_S)
 
     def devices(self) -> list[Device]:
         """Return the GPUs; one that could not be opened has an id that begins with ``gpu-index-``."""
@@ -108,6 +114,8 @@ class LibraryGpus(PowerSource, Generic[GpuT, FoundT]):
 
     def read(self) -> list[Reading]:
         """Return cumulative energy [mJ], power [mW] and utilisation [%] a GPU, or why there are none."""
+        if self.may_come and self._is_due(LATE_S):
+            self._look_again()
         readings = [
             Reading(gpu.device.id, session=gpu.counter.session, gap_reason=gpu.lost)
             if gpu.lost
@@ -182,6 +190,14 @@ class LibraryGpus(PowerSource, Generic[GpuT, FoundT]):
                 self._gpus.append(gpu)
         self.unavailable_reason = None if self._gpus else f"{self.library_name} reports no GPU"
         self.fix = None if self._gpus else self.fix_library
+
+    def _look_again(self) -> None:
+        """Load the library if it has come."""
+        if self._library is not None:
+            self._try(self._end)
+        self._start()
+        if self.unavailable_reason is None:
+            self.may_come, self._next_try_ns = False, 0
 
     def _recover(self) -> None:
         """Begin with the library again and find the GPUs by UUID."""

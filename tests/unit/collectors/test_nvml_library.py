@@ -14,7 +14,7 @@ import pynvml
 import pytest
 
 from collectors.sources import nvml_library
-from collectors.sources.library_gpus import gap_reason
+from collectors.sources.library_gpus import LATE_S, gap_reason
 from collectors.sources.nvml import CODES as REASONS
 from collectors.sources.nvml import NvmlSource
 from collectors.sources.nvml_library import FieldValue, Nvml, NVMLError
@@ -135,3 +135,16 @@ def test_what_is_missing_is_said(nvml: Nvml, tmp_path: Path) -> None:
     assert caught.value.value == nvml_library.FUNCTION_NOT_FOUND
     with pytest.raises(NVMLError):
         nvml.nvmlDeviceGetHandleByUUID("GPU-none")
+
+
+def test_a_driver_that_is_installed_later_is_found(
+    library: Path, tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = tmp_path / "libnvidia-ml.so.1"
+    monkeypatch.setattr(NvmlSource, "files", (str(late),))
+    source = NvmlSource(monotonic_ns=clock.monotonic_ns)
+    assert (source.may_come, source.unavailable_reason) == (True, NvmlSource.lacking)
+    shutil.copy(library, late)
+    clock.advance_s(LATE_S)
+    assert [reading.gap_reason for reading in source.read()] == [None] * 8
+    assert source.unavailable_reason is None
