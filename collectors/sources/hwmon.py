@@ -16,21 +16,21 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .common import Device, LeftOut, MonotoneCounter, PowerSource, Reading
-from .rapl import FALLBACK_PACKAGE_LIMIT_W, sysfs_root
+from .common import Device, LeftOut, MonotoneCounter, Reading
+from .sysfs import FALLBACK_PACKAGE_LIMIT_W, MAX_UJ, UJ_PER_MJ, Meter, SysfsSource, read_number, sysfs_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
 SENSORS_PATH = Path(__file__).with_name("hwmon_sensors.csv")
 _FILE = re.compile(r"^(power|energy|curr)(\d+)_(input|average)$")
-_UW_PER_MW = _UJ_PER_MJ = 1_000
+_UW_PER_MW = 1_000
 _MAX_UW = 4_000_000_000_000
 """Power from here on is a blank value (0xFFFFFFFF mW of an ACPI meter), not a reading [uW]."""
-_MAX_UJ = 2**62
-"""Energy from here on is no reading, and no number that a journal can hold [uJ]."""
-_LOST = {errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN}
-_NO_VALUE = {errno.ENODATA, errno.EOPNOTSUPP, errno.ENOTSUP}
+_REASONS: dict[int | None, str] = {
+    **dict.fromkeys((errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN), "driver_lost"),
+    **dict.fromkeys((errno.ENODATA, errno.EOPNOTSUPP, errno.ENOTSUP), "not_supported"),
+}
 _SYSTEM_BUS = "LNXSYBUS"
 """Name that Linux gives to \\_SB, the device that an ACPI meter of the whole system measures (ACPI 10.4.8)."""
 
@@ -108,18 +108,19 @@ class _Sensor(NamedTuple):
     paths: tuple[Path, ...]
 
 
-class _Found:
+class _Found(Meter):
     """A device and the sensors that measure it."""
 
-    __slots__ = ("counter", "device", "energy", "power", "row")
+    __slots__ = ("energy", "power", "row")
 
-    def __init__(self, device: Device, row: SensorRow, counter: MonotoneCounter) -> None:
-        self.device, self.row, self.counter = device, row, counter
+    def __init__(self, device: Device, counter: MonotoneCounter, row: SensorRow) -> None:
+        super().__init__(device, counter, row.covers.split())
+        self.row = row
         self.energy: _Sensor | None = None
         self.power: _Sensor | None = None
 
 
-class HwmonSource(PowerSource):
+class HwmonSource(SysfsSource):
     """Documented power sensors of this host.
 
     Attributes:
@@ -128,6 +129,7 @@ class HwmonSource(PowerSource):
 
     name = "hwmon"
     kinds = "node, cpu, gpu, dram"
+    _meters: list[_Found]
 
     def __init__(
         self,
@@ -149,55 +151,28 @@ class HwmonSource(PowerSource):
             node_point: where a meter of the whole node measures, if somebody knows better than the table.
             hardware_model: name of the CPU model, if known.
         """
+        super().__init__()
         self._monotonic_ns, self._first_session = monotonic_ns, first_session
         self._node_point, self._model = node_point, hardware_model
-        self._left: list[LeftOut] = []
         sensors = list(_sensors((root or sysfs_root()) / "class" / "hwmon"))
         # The table is read only where there is something to look up.
         rows = [*(load_sensors(table) if table else ()), *load_sensors()] if sensors else []
-        self._found = self._match(sensors, rows)
-        self.every_s = max((item.row.every_s for item in self._found if item.row.every_s), default=None)
-        for item in self._found:
+        self._meters = self._match(sensors, rows)
+        self.every_s = max((item.row.every_s for item in self._meters if item.row.every_s), default=None)
+        for item in self._meters:
             sensor = item.energy or item.power
             if sensor and self._value(sensor)[1] == "permission_denied":
                 self.fix = FIX_PERMISSION.format(path=sensor.paths[0])
-        if not self._found:
+        if not self._meters:
             self.unavailable_reason, self.fix = "no power sensor of a known meaning", FIX_ABSENT
 
-    def devices(self) -> list[Device]:
-        """Return the devices that have a sensor."""
-        return [item.device for item in self._found]
-
-    def covers(self) -> set[str]:
-        """Return the kinds of device that the sensors contain; a sensor of the node contains all of the host."""
-        kinds = {kind for item in self._found for kind in (item.row.covers or item.device.kind).split()}
-        return kinds | {"cpu", "dram"} if "node" in kinds else kinds
-
-    def left_out(self) -> list[LeftOut]:
-        """Return the sensors that were seen and are not read, and why."""
-        return list(self._left)
-
-    def leave_out(self, kinds: Collection[str], reason: str) -> None:
-        """Cease to read the sensors of some kinds of device.
-
-        Args:
-            kinds: the kinds.
-            reason: why, for people.
-        """
-        self._left += [
-            LeftOut(item.device.id, item.device.kind, reason) for item in self._found if item.device.kind in kinds
-        ]
-        self._found = [item for item in self._found if item.device.kind not in kinds]
-        if not self._found and self.unavailable_reason is None:
-            self.unavailable_reason, self.fix = reason, None
-
     def counters(self) -> dict[str, MonotoneCounter]:
-        """Return the counters by device id."""
-        return {item.device.id: item.counter for item in self._found if item.energy}
+        """Return the counters by device id; a sensor of power has none."""
+        return {item.device.id: item.counter for item in self._meters if item.energy}
 
     def read(self) -> list[Reading]:
         """Return cumulative energy [mJ] and power [mW] a device, as far as it has sensors, or why there is none."""
-        return [self._read(item) for item in self._found]
+        return [self._read(item) for item in self._meters]
 
     def _read(self, item: _Found) -> Reading:
         raw, energy_reason = self._value(item.energy)
@@ -216,16 +191,13 @@ class HwmonSource(PowerSource):
         """Return the value of a sensor [uW, uJ] and ``None``, or ``None`` and the gap reason."""
         if sensor is None:
             return None, None
-        try:
-            numbers = [int(path.read_text(encoding="ascii")) for path in sensor.paths]
-        except PermissionError:
-            return None, "permission_denied"
-        except OSError as error:
-            return None, "driver_lost" if error.errno in _LOST else _reason_of(error.errno)
-        except ValueError:
-            return None, "read_failed"
-        value = numbers[0] * numbers[1] if len(numbers) == 2 else numbers[0]  # mV x mA = uW
-        if not 0 <= value < _MAX_UJ:
+        value = 1
+        for path in sensor.paths:  # a rail has two: mV x mA = uW
+            number, reason = read_number(path, reasons=_REASONS)
+            if number is None:
+                return None, reason
+            value *= number
+        if not 0 <= value < MAX_UJ:
             return None, "read_failed"
         if sensor.quantity != "energy" and value >= _MAX_UW:
             return None, "not_supported"
@@ -259,8 +231,8 @@ class HwmonSource(PowerSource):
     def _one(self, claim: list[tuple[_Sensor, SensorRow, Device]]) -> _Found | None:
         """Return the device with its sensors, or nothing if several of one quantity claim to be it."""
         _, row, device = claim[0]
-        counter = MonotoneCounter(None, device.limit_w, per_mj=_UJ_PER_MJ, first_session=self._first_session)
-        found = _Found(device, row, counter)
+        counter = MonotoneCounter(None, device.limit_w, per_mj=UJ_PER_MJ, first_session=self._first_session)
+        found = _Found(device, counter, row)
         for sensor, _, _ in claim:
             slot = "energy" if sensor.quantity == "energy" else "power"
             if getattr(found, slot) is not None:
@@ -278,10 +250,6 @@ def _first_group(match: re.Match[str]) -> str:
 
 def _is_rail_of(sensor: _Sensor, row: SensorRow) -> bool:
     return row.quantity == "rail" and re.fullmatch(row.driver, sensor.driver) is not None
-
-
-def _reason_of(number: int | None) -> str:
-    return "not_supported" if number in _NO_VALUE else "read_failed"
 
 
 def _row_of(sensor: _Sensor, rows: list[SensorRow]) -> tuple[SensorRow | None, re.Match[str] | None]:

@@ -14,28 +14,24 @@ Reference: Linux, Documentation/power/powercap/powercap.rst.
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from .common import Device, LeftOut, MonotoneCounter, PowerSource, Reading
+from .common import Device, LeftOut, MonotoneCounter, Reading
+from .sysfs import FALLBACK_PACKAGE_LIMIT_W, MAX_UJ, UJ_PER_MJ, Meter, SysfsSource, read_number, read_text, sysfs_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
+    from pathlib import Path
 
-# Where the kernel tells no limit (AMD): twice the largest x86 package on sale, 500 W (AMD EPYC 9965 and Intel Xeon
-# 6980P data sheets, 2024); for memory of one socket, 24 modules at about 15 W. Only tells a wrap from a reset.
-FALLBACK_PACKAGE_LIMIT_W = 1_000.0
 FALLBACK_DRAM_LIMIT_W = 400.0
+"""Limit of the memory of one socket where the kernel tells none [W], to tell a wrap from a reset: 24 modules at about
+15 W."""
 
 _ZONE = re.compile(r"^intel-rapl:(\d+)$")
 _SUBZONE = re.compile(r"^intel-rapl:(\d+):(\d+)$")
 _PACKAGE = re.compile(r"^package-(\d+(?:-die-\d+)?)$")
-_UJ_PER_MJ = 1_000
-_MAX_UJ = 2**62
-"""Energy from here on is no counter of 32 bits, and no number that a journal can hold [uJ]."""
 _ZERO_WAIT_S = 0.01
 """Wait before a counter that reads 0 is read again [s]; a live one is updated every millisecond."""
 
@@ -55,22 +51,17 @@ FIX_MASKED = (
 )
 
 
-def sysfs_root() -> Path:
-    """Return the root of sysfs: ``WATTLEDGER_SYSFS_ROOT`` or ``/sys``."""
-    return Path(os.environ.get("WATTLEDGER_SYSFS_ROOT") or "/sys")
+class _Zone(Meter):
+    """A zone and the file of its counter."""
+
+    __slots__ = ("energy_path",)
+
+    def __init__(self, device: Device, counter: MonotoneCounter, energy_path: Path) -> None:
+        super().__init__(device, counter)
+        self.energy_path = energy_path
 
 
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="ascii")
-
-
-class _Zone(NamedTuple):
-    device: Device
-    energy_path: Path
-    counter: MonotoneCounter
-
-
-class RaplSource(PowerSource):
+class RaplSource(SysfsSource):
     """RAPL counters of this host.
 
     Attributes:
@@ -80,6 +71,8 @@ class RaplSource(PowerSource):
 
     name = "rapl"
     kinds = "cpu, dram"
+    keeps_fix = True
+    _meters: list[_Zone]
 
     def __init__(
         self,
@@ -87,7 +80,7 @@ class RaplSource(PowerSource):
         *,
         monotonic_ns: Callable[[], int],
         first_session: int = 0,
-        read_text: Callable[[Path], str] = _read_text,
+        read_text: Callable[[Path], str] = read_text,
         hardware_model: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -101,71 +94,35 @@ class RaplSource(PowerSource):
             hardware_model: name of the CPU model, if known.
             sleep: how to wait [s]; tests put another in its place.
         """
+        super().__init__()
         self._read_text, self._sleep = read_text, sleep
         self._monotonic_ns = monotonic_ns
         self._first_session = first_session
         self._model = hardware_model
-        self._left: list[LeftOut] = []
         self._denied_paths: set[Path] = set()
         folder = (root or sysfs_root()) / "class" / "powercap"
-        self._zones = self._find(folder)
+        self._meters = self._find(folder)
         self.denied = bool(self._denied_paths)
-        readable = {zone.device.kind for zone in self._zones if zone.energy_path not in self._denied_paths}
-        self.denied_kinds = {zone.device.kind for zone in self._zones} - readable
+        readable = {zone.device.kind for zone in self._meters if zone.energy_path not in self._denied_paths}
+        self.denied_kinds = {zone.device.kind for zone in self._meters} - readable
         if self.denied:
             self.fix = FIX_PERMISSION
-        if not self._zones:
+        if not self._meters:
             self.unavailable_reason = "no RAPL package zone in the powercap tree"
             self.fix = FIX_MASKED if self._is_masked(folder) else FIX_ABSENT
 
-    def devices(self) -> list[Device]:
-        """Return the packages and memory zones."""
-        return [zone.device for zone in self._zones]
-
     def read(self) -> list[Reading]:
         """Return cumulative energy [mJ] a zone, or why there is none."""
-        return [self._read_zone(zone) for zone in self._zones]
-
-    def counters(self) -> dict[str, MonotoneCounter]:
-        """Return the counters by device id."""
-        return {zone.device.id: zone.counter for zone in self._zones}
-
-    def covers(self) -> set[str]:
-        """Return the kinds of the zones; ``psys`` covers processors and memory."""
-        kinds = {zone.device.kind for zone in self._zones}
-        return kinds | {"cpu", "dram"} if "node" in kinds else kinds
-
-    def left_out(self) -> list[LeftOut]:
-        """Return the zones that are not read, and why."""
-        return list(self._left)
-
-    def leave_out(self, kinds: Collection[str], reason: str) -> None:
-        """Cease to read the zones of some kinds of device.
-
-        Args:
-            kinds: the kinds.
-            reason: why, for people.
-        """
-        self._left += [
-            LeftOut(zone.device.id, zone.device.kind, reason, self.fix)
-            for zone in self._zones
-            if zone.device.kind in kinds
-        ]
-        self._zones = [zone for zone in self._zones if zone.device.kind not in kinds]
-        if not self._zones and self.unavailable_reason is None:
-            self.unavailable_reason = reason
+        return [self._read_zone(zone) for zone in self._meters]
 
     def _read_zone(self, zone: _Zone) -> Reading:
-        try:
-            raw = int(self._read_text(zone.energy_path))
-            if not 0 <= raw < _MAX_UJ:
-                raise ValueError(raw)
-        except PermissionError:
-            return Reading(zone.device.id, session=zone.counter.session, gap_reason="permission_denied")
-        except Exception:  # noqa: BLE001 - a source never raises out of read()
-            return Reading(zone.device.id, session=zone.counter.session, gap_reason="read_failed")
+        raw, reason = read_number(zone.energy_path, self._read_text)
         if raw == 0:
-            return Reading(zone.device.id, session=zone.counter.session, gap_reason="not_supported")
+            reason = "not_supported"
+        elif raw is None or not 0 <= raw < MAX_UJ:
+            reason = reason or "read_failed"
+        if raw is None or reason is not None:
+            return Reading(zone.device.id, session=zone.counter.session, gap_reason=reason)
         step = zone.counter.update(raw, self._monotonic_ns())
         return Reading(zone.device.id, energy_mj=step.energy_mj, session=step.session, gap_reason=step.gap_reason)
 
@@ -229,23 +186,20 @@ class RaplSource(PowerSource):
             "rapl",
             hardware_model=self._model if kind == "cpu" else None,
             limit_w=limit_w,
-            counter_range_mj=counter_range // _UJ_PER_MJ if counter_range else None,
+            counter_range_mj=counter_range // UJ_PER_MJ if counter_range else None,
         )
-        counter = MonotoneCounter(counter_range, limit_w, per_mj=_UJ_PER_MJ, first_session=self._first_session)
-        return [_Zone(device, path / "energy_uj", counter)]
+        counter = MonotoneCounter(counter_range, limit_w, per_mj=UJ_PER_MJ, first_session=self._first_session)
+        return [_Zone(device, counter, path / "energy_uj")]
 
     def _is_dead(self, path: Path) -> bool:
         """Return whether a counter reads 0 twice; notes whether it may be read at all."""
         for wait_s in (0.0, _ZERO_WAIT_S):
             if wait_s:
                 self._sleep(wait_s)
-            try:
-                if int(self._read_text(path)) != 0:
-                    return False
-            except PermissionError:
+            raw, reason = read_number(path, self._read_text)
+            if reason == "permission_denied":
                 self._denied_paths.add(path)
-                return False
-            except Exception:  # noqa: BLE001 - told by read()
+            if raw != 0:
                 return False
         return True
 
@@ -256,10 +210,7 @@ class RaplSource(PowerSource):
         return limit_uw / 1_000_000 if limit_uw else fallback
 
     def _number(self, path: Path) -> int | None:
-        try:
-            return int(self._read_text(path))
-        except Exception:  # noqa: BLE001 - not told is not known
-            return None
+        return read_number(path, self._read_text)[0]
 
     def _name(self, path: Path) -> str:
         try:
