@@ -5,7 +5,8 @@ here: what a share of CPU time means for energy.
 
 A control group counts what runs in it, whoever started it and however soon it ends. Where none can be made, the tree is
 walked: a process that ended has left its time with the parent that waited for it, and orphans come to us (the process
-is made the reaper of its descendants) and keep theirs until we end. Only what a daemon started elsewhere is missed.
+is made the reaper of its descendants) and keep theirs until we end. Only what a daemon started elsewhere is missed. In
+the tree there are also helpers of our own, which land what was sampled: they are told, and their time is left out.
 
 Reference: Linux, Control Group v2 (cpu.stat, cgroup.procs); prctl(2), PR_SET_CHILD_SUBREAPER; proc_pid_stat(5).
 """
@@ -15,8 +16,12 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .clock import procfs_root
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NS_PER_US = 1_000
@@ -39,7 +44,8 @@ class CpuTime:
         self._folder = _make_group(cgroup_root)
         self._ticks_ns = _NS_PER_S // os.sysconf("SC_CLK_TCK")
         self.way = "cgroup" if self._folder else "processes"
-        self._before_ns = 0
+        self._before_ns = self._helpers_ns = 0
+        self._helpers: set[int] = set()
         if self._folder is None:
             _become_subreaper()
             # What this process started before is not the command's.
@@ -61,6 +67,23 @@ class CpuTime:
                     return int(line.split()[1]) * _NS_PER_US
         return max(self._tree_ns() - self._before_ns, 0)
 
+    def began(self, pid: int) -> None:
+        """Leave a child of this process out, with all that it starts.
+
+        Args:
+            pid: process that this one started and that is not the command's.
+        """
+        self._helpers.add(pid)
+
+    def ended(self, pid: int) -> None:
+        """Remember the time of such a child; to be called after its end and before it is reaped.
+
+        Args:
+            pid: the process.
+        """
+        self._helpers_ns += _process_ticks(pid) * self._ticks_ns
+        self._helpers.discard(pid)
+
     def close(self) -> None:
         """Remove the group; one that still has processes stays until they end."""
         if self._folder is not None:
@@ -68,10 +91,10 @@ class CpuTime:
                 self._folder.rmdir()
 
     def _tree_ns(self) -> int:
-        """Return the time of our own dead children and of the tree below us, its dead included."""
+        """Return the time of our own dead children and of the tree below us, its dead included, without our helpers."""
         usage = os.times()
-        total = int((usage.children_user + usage.children_system) * _NS_PER_S)
-        for pid in _descendants(os.getpid()):
+        total = int((usage.children_user + usage.children_system) * _NS_PER_S) - self._helpers_ns
+        for pid in _descendants(os.getpid(), self._helpers):
             total += _process_ticks(pid) * self._ticks_ns
         return total
 
@@ -100,7 +123,7 @@ def _become_subreaper() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _descendants(pid: int) -> list[int]:
+def _descendants(pid: int, without: Collection[int]) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
@@ -113,6 +136,7 @@ def _descendants(pid: int) -> list[int]:
         for thread in threads:
             with contextlib.suppress(OSError, ValueError):
                 children = [int(text) for text in (folder / thread / "children").read_text().split()]
+                children = [child for child in children if child not in without]
                 found += children
                 waiting += children
     return found

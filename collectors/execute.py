@@ -105,6 +105,7 @@ def run_job(
         child = Child(command, {**environ, ENV_REPORT: str(report)}, join=cpu.join if cpu else None)
         held: Hold = HostHold(job, settings.host)
         if cpu is not None:
+            loop.child.watcher = cpu  # landing is ours, not the job's
             gpus = environ.get("CUDA_VISIBLE_DEVICES") if gpus is None else gpus
             held = ShareHold(job, settings.host, lambda: loop.sampler.devices.values(), cpu, gpus)
             if gpus is None and any(device.kind == "gpu" for device in loop.sampler.devices.values()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ._process import python_command
 
@@ -55,11 +55,24 @@ class LandingReport(NamedTuple):
         return cls(tuple(found["landed"]), int(found["landed_n"]), tuple(found["waiting"]), tuple(found["problems"]))
 
 
+class Watcher(Protocol):
+    """Who wants to know of the process, for example because its CPU time is no job's."""
+
+    def began(self, pid: int) -> None:
+        """Hear that a process was started."""
+        ...
+
+    def ended(self, pid: int) -> None:
+        """Hear that it has ended; what the kernel knows of it can still be read."""
+        ...
+
+
 class LandingChild:
     """Starts landing, now and then, and hears what became of it.
 
     Attributes:
         failing: what went wrong the last time, or ``None``.
+        watcher: who is told when a process that ``start`` started begins and ends, or ``None``.
     """
 
     def __init__(self, landing: str, host: str, tell: Callable[[str], None], *, limit_s: float = LIMIT_S) -> None:
@@ -75,6 +88,7 @@ class LandingChild:
         self._process: subprocess.Popen[bytes] | None = None
         self._began_s = 0.0
         self.failing: str | None = None
+        self.watcher: Watcher | None = None
 
     def start(self, spool: Path) -> None:
         """Begin to land the journals of a folder, unless that is going on already."""
@@ -83,16 +97,21 @@ class LandingChild:
                 self._process = self._popen(spool, "counts")
             except OSError as error:
                 self._note((f"cannot start landing: {error.strerror}",))
+                return
+            if self.watcher is not None:
+                self.watcher.began(self._process.pid)
 
     def poll(self) -> None:
-        """Hear from the process if it has ended; end it if it takes too long."""
+        """Hear from the process if it has ended; end it if it takes too long, and hear from it at the next call."""
         process = self._process
         if process is None:
             return
-        if process.poll() is None:
-            if time.monotonic() - self._began_s < self._limit_s:
-                return
-            process.kill()
+        if _is_running(process.pid):
+            if time.monotonic() - self._began_s >= self._limit_s:
+                process.kill()
+            return
+        if self.watcher is not None:
+            self.watcher.ended(process.pid)
         self._process = None
         self._heard(process)
 
@@ -144,3 +163,11 @@ class LandingChild:
         elif not problems and self.failing is not None:
             self._tell("landing works again")
         self.failing = problems[0] if problems else None
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a child runs; one that has ended stays there to be reaped."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:  # somebody ignores SIGCHLD, and the kernel reaped it
+        return False

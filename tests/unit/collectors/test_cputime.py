@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from collectors.cputime import CpuTime
 from collectors.execute import run_job
 from collectors.jobs import Job
+from collectors.landing_child import LandingChild
 from collectors.usage import UsageError
 from tests.support.measuring import FakeSource, LandHere, landed, settings_of
 
@@ -63,6 +65,66 @@ def test_orphans_and_what_they_started_count_too() -> None:
     way, used_s = done.stdout.split()
     assert way == "processes"
     assert 0.3 <= float(used_s) < 1.0
+
+
+# A job runs while a landing runs, which costs CPU time as well.
+LANDING = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+from collectors import landing_child
+from collectors.cputime import CpuTime
+
+def dead_s():
+    times = os.times()
+    return times.children_user + times.children_system
+
+cpu = CpuTime(cgroup_root=Path("/none"))
+landing_child.python_command = lambda _: [sys.executable, "-c", sys.argv[4]]
+child = landing_child.LandingChild(sys.argv[1] + "/landing", "gpu-1", print)
+child.watcher = cpu if sys.argv[2] == "told" else None
+child.start(Path(sys.argv[1]))
+before_s = dead_s()
+subprocess.run([sys.executable, "-c", sys.argv[3]])
+job_s, seen = dead_s() - before_s, []
+while child._process is not None:
+    seen.append(cpu.used_ns() / 1e9)
+    child.poll()
+    time.sleep(0.01)
+seen.append(cpu.used_ns() / 1e9)
+print(json.dumps({"job_s": job_s, "seen_s": seen, "landing_s": dead_s() - before_s - job_s}))
+"""
+TICKS_S = 0.05
+"""What the kernel's clock ticks may lose of a process [s]: 10 ms for each of its four numbers, and as much of ours."""
+
+
+@pytest.mark.parametrize("way", ["told", "not told"])
+def test_a_landing_during_the_job_does_not_change_its_cpu_time(tmp_path: Path, way: str) -> None:
+    """In a process of its own, because it becomes the reaper of its descendants."""
+    command = [sys.executable, "-c", LANDING, str(tmp_path), way, BURN.format(0.3), BURN.format(0.5)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["job_s"] >= 0.3
+    assert found["landing_s"] >= 0.5 - TICKS_S
+    seen_s = [max(found["seen_s"]), found["seen_s"][-1]]
+    truth_s = found["job_s"] + (0 if way == "told" else found["landing_s"])
+    assert seen_s == pytest.approx([truth_s, truth_s], abs=TICKS_S)
+
+
+def test_landing_that_takes_too_long_is_ended_without_waiting_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "collectors.landing_child.python_command", lambda _: [sys.executable, "-c", "import time; time.sleep(60)"]
+    )
+    said: list[str] = []
+    child = LandingChild(str(tmp_path / "landing"), "gpu-1", said.append, limit_s=0.0)
+    child.start(tmp_path)
+    begin_s = time.monotonic()
+    while child.failing is None and time.monotonic() - begin_s < 20:
+        child.poll()
+        time.sleep(0.01)
+    assert child.failing == "landing ended with code -9 and said nothing"
+    assert len(said) == 1
 
 
 def test_a_group_of_its_own_is_used_where_one_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
