@@ -7,13 +7,31 @@ amount. What must not be here: what a tool's columns mean.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 MJ_PER_KWH = 3_600_000_000
 MJ_PER_J = 1_000
 MS_PER_HOUR = 3_600_000
 STEP_MS = 12 * MS_PER_HOUR
 """Longest distance of two readings that are made of one total; the warehouse bridges at most 24 h by a counter [ms]."""
+
+
+class Device(NamedTuple):
+    """A device of the host of a run; columns of ``power_sample``.
+
+    Attributes:
+        device: device id.
+        kind: kind of device, one of the contract's.
+        point: where it was measured, one of the contract's.
+        source: interface, one of the contract's.
+        is_estimate: whether the energy is modelled.
+    """
+
+    device: str
+    kind: str
+    point: str
+    source: str
+    is_estimate: bool
 
 
 def session_of(*parts: str) -> int:

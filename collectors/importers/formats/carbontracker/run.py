@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ....jobs import Job
-from ...energy import MJ_PER_J, MJ_PER_KWH, counter_rows, session_of
+from ...energy import MJ_PER_J, MJ_PER_KWH, Device, counter_rows, session_of
 from ..shared.stated import UNKNOWN, Statement
 from .log import Consumption, Epoch, Section
 
@@ -25,24 +25,6 @@ STAMP_MS = MS_PER_S
 _RAPL = re.compile(r"(cpu|package|dram)[^:]*:(\d+)", re.IGNORECASE)
 _APPLE = frozenset({"GPU", "ANE"})
 """Devices of Apple's chips, for which the log has one power in all."""
-
-
-class Device(NamedTuple):
-    """A device of the host of a run.
-
-    Attributes:
-        device: device id.
-        kind: kind of device.
-        point: where its power is read.
-        source: interface.
-        is_estimate: whether its power is modelled.
-    """
-
-    device: str
-    kind: str
-    point: str
-    source: str
-    is_estimate: bool
 
 
 class Interval(NamedTuple):

@@ -12,10 +12,10 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....jobs import Job
-from ...energy import MS_PER_HOUR, counter_rows, session_of
+from ...energy import MS_PER_HOUR, Device, counter_rows, session_of
 from ...format import Options
 from ..shared.runs import run_job
 from ..shared.stated import UNKNOWN, Statement
@@ -51,24 +51,6 @@ def gpu_count(row: Row) -> int:
     """Return the number of GPUs that a row states; 0 if it states none, or a number that no machine has."""
     number = int(row.number_of("gpu_count") or 0)
     return number if 0 < number <= _MOST_GPUS else 0
-
-
-class Device(NamedTuple):
-    """A device of the host of a run.
-
-    Attributes:
-        device: device id.
-        kind: kind of device.
-        point: where its energy is counted.
-        source: interface.
-        is_estimate: whether its energy is modelled.
-    """
-
-    device: str
-    kind: str
-    point: str
-    source: str
-    is_estimate: bool
 
 
 def devices_mj(row: Row) -> dict[Device, int]:
