@@ -1,7 +1,7 @@
 """What can go wrong in an import: a mapping or file that does not fit, and rows that cannot be taken.
 
-What belongs here: the errors of a mapping and of a source, the closed list of reasons for which a row is refused, and
-the record of such a row. What must not be here: the checks themselves.
+What belongs here: the errors of a mapping, of a source and of a row, the closed list of reasons for which a row is
+refused, and the record of such a row. What must not be here: the checks themselves.
 """
 
 from __future__ import annotations
@@ -87,6 +87,24 @@ class SourceError(ValueError):
         """
         self.source = source
         super().__init__(f"{source}: {message}" if source else message)
+
+
+class RefusedError(ValueError):
+    """A row, or a value in it, that cannot be taken.
+
+    Attributes:
+        reason: one of ``REASONS``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Say why.
+
+        Args:
+            reason: one of ``REASONS``.
+            detail: which column or field, which value, what is wrong with it.
+        """
+        self.reason = reason
+        super().__init__(detail)
 
 
 class WrongTypeError(TypeError):

@@ -10,29 +10,15 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from .errors import AMBIGUOUS_TIME, NONEXISTENT_TIME, UNPARSEABLE_TIME, SourceError
+from .errors import AMBIGUOUS_TIME, NONEXISTENT_TIME, UNPARSEABLE_TIME, RefusedError, SourceError
 
 _OFFSET = re.compile(r"^([+-])(\d{2}):(\d{2})$")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
-class MomentError(ValueError):
-    """A text that is no time; ``reason`` is one of the reasons for refusing a row.
-
-    Attributes:
-        reason: ``unparseable_time``, ``ambiguous_time`` or ``nonexistent_time``.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Say what is wrong.
-
-        Args:
-            reason: reason for refusing the row.
-            message: the text and what is wrong with it.
-        """
-        self.reason = reason
-        super().__init__(message)
+class MomentError(RefusedError):
+    """A text that is no time; its reason is ``unparseable_time``, ``ambiguous_time`` or ``nonexistent_time``."""
 
 
 def zone_of(name: str) -> tzinfo:

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...contract import MAX_TIME_MS
-from ..errors import CONFLICTING_ROW, MISSING_VALUE, OUT_OF_RANGE, TORN_ROW, UNPARSEABLE_NUMBER, SourceError
+from ..errors import (
+    CONFLICTING_ROW,
+    MISSING_VALUE,
+    OUT_OF_RANGE,
+    TORN_ROW,
+    UNPARSEABLE_NUMBER,
+    RefusedError,
+    SourceError,
+)
 from ..format import Assumption, Finding, Format, Item, LeftOut, Option, Options, Rows, Source, files_matching, rejected
 from ..moments import MomentError, moment_ms
 from .shared.stated import UNKNOWN, Statement
@@ -70,14 +78,6 @@ _NUMBERS = (
     "mwh",
 )
 _LABELS = ("type", "developer", "parameters_b", "base_parameters_b", "tokens_b", "device", "devices_n", "pue")
-
-
-class _RowError(Exception):
-    """A row that cannot be taken; carries the reason."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        super().__init__(detail)
 
 
 class _ForeignError(SourceError):
@@ -148,9 +148,9 @@ def _items(
     try:
         if row.name in seen:
             msg = f"{row.name!r} is there before with other figures; keep one of the two in the file"
-            raise _RowError(CONFLICTING_ROW, msg)
+            raise RefusedError(CONFLICTING_ROW, msg)
         figures = _figures(row, start_ms, options)
-    except _RowError as error:
+    except RefusedError as error:
         yield rejected("stated_figure", error.reason, str(error), shown, number, row.texts)
         return
     seen[row.name] = row
@@ -193,7 +193,7 @@ def _rows(source: Source, path: Path) -> Iterator[_Row | _Refused]:
         texts = {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if column and cell.strip()}
         try:
             yield _Row(texts, _parsed(texts))
-        except _RowError as error:
+        except RefusedError as error:
             yield _Refused(error.reason, str(error), texts)
 
 
@@ -203,7 +203,7 @@ def _plain(text: str) -> str:
 
 def _parsed(texts: Mapping[str, str]) -> dict[str, float]:
     if "name" not in texts:
-        raise _RowError(MISSING_VALUE, "has no name")
+        raise RefusedError(MISSING_VALUE, "has no name")
     numbers = {}
     for column in _NUMBERS:
         if column not in texts:
@@ -211,9 +211,9 @@ def _parsed(texts: Mapping[str, str]) -> dict[str, float]:
         try:
             value = float(texts[column])
         except ValueError:
-            raise _RowError(UNPARSEABLE_NUMBER, f"{column} {texts[column]!r} is no number") from None
+            raise RefusedError(UNPARSEABLE_NUMBER, f"{column} {texts[column]!r} is no number") from None
         if not math.isfinite(value) or value < 0:
-            raise _RowError(OUT_OF_RANGE, f"{column} is {value}; it must be finite and not negative")
+            raise RefusedError(OUT_OF_RANGE, f"{column} is {value}; it must be finite and not negative")
         numbers[column] = value
     return numbers
 
@@ -222,7 +222,7 @@ def _figures(row: _Row, start_ms: int, options: Options) -> list[dict[str, Any]]
     """Return what a row states.
 
     Raises:
-        _RowError: if it states no figure, or none with a length of time.
+        RefusedError: if it states no figure, or none with a length of time.
     """
     numbers = row.numbers
     made: list[dict[str, Any]] = []
@@ -232,14 +232,14 @@ def _figures(row: _Row, start_ms: int, options: Options) -> list[dict[str, Any]]
     ):
         present = [(quantity, numbers[column], unit) for quantity, column, unit in wanted if column in numbers]
         if present and days is None:
-            raise _RowError(
+            raise RefusedError(
                 MISSING_VALUE, f"states {method} figures without training days: over which time is not known"
             )
         if present:
             says = _statement(row, method, start_ms, days or 0.0, options)
             made += [says.figure(quantity, value, unit) for quantity, value, unit in present]
     if not made:
-        raise _RowError(
+        raise RefusedError(
             MISSING_VALUE,
             "states neither emissions nor energy; LLMCarbon prints what it predicts and writes it nowhere",
         )
@@ -254,7 +254,7 @@ def _figures(row: _Row, start_ms: int, options: Options) -> list[dict[str, Any]]
 def _statement(row: _Row, method: str, start_ms: int, days: float, options: Options) -> Statement:
     end_ms = start_ms + round(min(days, MAX_TIME_MS) * _MS_PER_DAY)
     if end_ms > MAX_TIME_MS:
-        raise _RowError(OUT_OF_RANGE, f"{days:g} days from {options['start']} end after 2100")
+        raise RefusedError(OUT_OF_RANGE, f"{days:g} days from {options['start']} end after 2100")
     return Statement(
         source=TOOL,
         method=method,

@@ -14,12 +14,12 @@ from typing import Any
 from ....contract import PHASES
 from ....jobs import Job
 from ...energy import MJ_PER_KWH, counter_rows, session_of
-from ...errors import CONFLICTING_ROW, MISSING_VALUE, TORN_ROW, SourceError
+from ...errors import CONFLICTING_ROW, MISSING_VALUE, TORN_ROW, RefusedError, SourceError
 from ...format import Assumption, Finding, Format, Item, LeftOut, Option, Options, Source, files_matching, rejected
 from ...moments import zone_of
 from ..shared.runs import FACILITY, ORG, PROJECT, TEAM, ZONE, Batches, run_job
 from ..shared.stated import UNKNOWN, Statement
-from .report import CODECARBON, MOST_PARAMETERS, REPORT_END, FieldError, Measure, Report
+from .report import CODECARBON, MOST_PARAMETERS, REPORT_END, Measure, Report
 
 TOOL = "boamps"
 MOST_NODE_W = 50_000.0
@@ -107,10 +107,10 @@ def _assumptions(options: Options) -> Iterator[Assumption]:
         yield Assumption("measures that state no time ended at the date of their report")
 
 
-def _refused(report: Report, measures: list[Measure | FieldError], shown: str, number: int) -> Iterator[Item]:
+def _refused(report: Report, measures: list[Measure | RefusedError], shown: str, number: int) -> Iterator[Item]:
     """Yield the measures that cannot be used; a report without any is one row."""
     for item in measures:
-        if isinstance(item, FieldError):
+        if isinstance(item, RefusedError):
             yield rejected("power_sample", item.reason, str(item), shown, number, dict(report.fields))
     if not measures:
         yield rejected("power_sample", MISSING_VALUE, "has no measure", shown, number, dict(report.fields))

@@ -16,8 +16,8 @@ from datetime import tzinfo
 from typing import Any
 
 from ....contract import MAX_TIME_MS, MIN_TIME_MS
-from ...errors import MISSING_VALUE, OUT_OF_RANGE, UNPARSEABLE_NUMBER
-from ...moments import MomentError, moment_ms
+from ...errors import MISSING_VALUE, OUT_OF_RANGE, UNPARSEABLE_NUMBER, RefusedError
+from ...moments import moment_ms
 
 CODECARBON = "codecarbon"
 REPORT_END = "report-end"
@@ -40,24 +40,6 @@ _PHASES = {
 _PROVIDERS = {"google": "gcp", "amazon": "aws", "microsoft": "azure"}
 # Percentage errors that the data model gives the three words.
 _ERROR_FRACTION = {"high": 0.10, "medium": 0.25, "low": 0.50}
-
-
-class FieldError(ValueError):
-    """A field that cannot be used.
-
-    Attributes:
-        reason: reason for refusing the report or measure.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Say what is wrong.
-
-        Args:
-            reason: reason for refusing.
-            message: the field, its value and what is wrong with it.
-        """
-        self.reason = reason
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +168,7 @@ class Report:
         known = [amount for amount in amounts if amount is not None]
         return round(requests * sum(known)) if requests and known and len(known) == len(amounts) else None
 
-    def measures(self, zone: tzinfo, without_time: str) -> Iterator[Measure | FieldError]:
+    def measures(self, zone: tzinfo, without_time: str) -> Iterator[Measure | RefusedError]:
         """Yield the measures, and in place of one that cannot be used what is wrong with it.
 
         Args:
@@ -196,8 +178,8 @@ class Report:
         for number, fields in enumerate(self.items("measures"), 1):
             try:
                 yield self._measure(fields, zone, without_time)
-            except (FieldError, MomentError) as error:
-                yield FieldError(error.reason, f"measure {number}: {error}")
+            except RefusedError as error:
+                yield RefusedError(error.reason, f"measure {number}: {error}")
 
     def _measure(self, fields: Mapping[str, Any], zone: tzinfo, without_time: str) -> Measure:
         method = str(fields.get("measurementMethod") or "unknown")
@@ -210,10 +192,10 @@ class Report:
             stamp_ms, is_end = moment_ms(reported, zone), True
         else:
             msg = "states no measurementDateTime; --without-time report-end takes the date of the report as its end"
-            raise FieldError(MISSING_VALUE, msg)
+            raise RefusedError(MISSING_VALUE, msg)
         start_ms = stamp_ms - length_ms if is_end else stamp_ms
         if not MIN_TIME_MS <= start_ms <= start_ms + length_ms <= MAX_TIME_MS:
-            raise FieldError(OUT_OF_RANGE, "its interval is not between 2000 and 2100")
+            raise RefusedError(OUT_OF_RANGE, "its interval is not between 2000 and 2100")
         kept = ("manufacturer", "cpuTrackingMode", "gpuTrackingMode", "powerCalibrationMeasurement")
         labels = {name: str(fields[name]) for name in kept if fields.get(name) not in (None, "")}
         version = str(fields["version"]) if fields.get("version") else None
@@ -234,10 +216,10 @@ def number_of(value: object) -> float | None:
 def _needed(fields: Mapping[str, Any], name: str, unit: str, most: float) -> float:
     value = fields.get(name)
     if value in (None, ""):
-        raise FieldError(MISSING_VALUE, f"states no {name}")
+        raise RefusedError(MISSING_VALUE, f"states no {name}")
     number = number_of(value)
     if number is None:
-        raise FieldError(UNPARSEABLE_NUMBER, f"{name} {value!r} is no number")
+        raise RefusedError(UNPARSEABLE_NUMBER, f"{name} {value!r} is no number")
     if not 0 <= number <= most:
-        raise FieldError(OUT_OF_RANGE, f"{name} is {number} {unit}; it must be between 0 and {most:g}")
+        raise RefusedError(OUT_OF_RANGE, f"{name} is {number} {unit}; it must be between 0 and {most:g}")
     return number

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ....contract import STATED_FIGURE
-from ...errors import CONFLICTING_ROW, RejectedRow, SourceError
+from ...errors import CONFLICTING_ROW, RefusedError, RejectedRow, SourceError
 from ...format import (
     Assumption,
     Finding,
@@ -26,7 +26,7 @@ from ...format import (
     rejected,
 )
 from .files import TABLE, FlatRow, flat_rows
-from .shapes import OFFSETS, SHAPES, CellError, Cells, Figure, Shape
+from .shapes import OFFSETS, SHAPES, Cells, Figure, Shape
 
 BATCH_ROWS = 10_000
 _PATTERNS = ("*.csv", "*.json", "*.jsonl", "*.ndjson", "*.parquet")
@@ -92,7 +92,7 @@ def _read(source: Source, options: Options) -> Iterator[Item]:
             offsets += any(name in row.cells for name in OFFSETS)
             try:
                 figures = list(shape.figures(Cells(row.cells), options))
-            except CellError as error:
+            except RefusedError as error:
                 yield rejected(TABLE, error.reason, str(error), shown, row.number, row.cells)
                 continue
             except SourceError as error:

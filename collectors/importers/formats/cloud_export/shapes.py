@@ -17,7 +17,15 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from ...errors import MISSING_VALUE, OUT_OF_RANGE, UNKNOWN_VALUE, UNPARSEABLE_NUMBER, UNPARSEABLE_TIME, SourceError
+from ...errors import (
+    MISSING_VALUE,
+    OUT_OF_RANGE,
+    UNKNOWN_VALUE,
+    UNPARSEABLE_NUMBER,
+    UNPARSEABLE_TIME,
+    RefusedError,
+    SourceError,
+)
 from ...format import Options
 from ..shared.stated import UNKNOWN, Statement
 
@@ -48,24 +56,6 @@ _CCF_STEPS = {"day": (0, 1), "week": (0, 7), "month": (1, 0), "quarter": (3, 0),
 _AZURE_KINDS = {"subscription": "account", "resourcegroup": "project"}
 
 
-class CellError(ValueError):
-    """A row that cannot be taken.
-
-    Attributes:
-        reason: reason for refusing it.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Say why.
-
-        Args:
-            reason: reason for refusing the row.
-            message: what is wrong with which column.
-        """
-        self.reason = reason
-        super().__init__(message)
-
-
 class Cells:
     """The cells of a row, with the checks that every export needs."""
 
@@ -85,18 +75,18 @@ class Cells:
         """Return a required column as text.
 
         Raises:
-            CellError: if it is missing.
+            RefusedError: if it is missing.
         """
         text = self.text(name)
         if text is None:
-            raise CellError(MISSING_VALUE, f"{name} is missing")
+            raise RefusedError(MISSING_VALUE, f"{name} is missing")
         return text
 
     def number(self, name: str, factor: Decimal = Decimal(1)) -> float:
         """Return a column times an exact factor, rounded once.
 
         Raises:
-            CellError: if it is no finite number.
+            RefusedError: if it is no finite number.
         """
         text = str(self.all[name]).strip()
         try:
@@ -104,14 +94,14 @@ class Cells:
         except InvalidOperation:
             value = Decimal("NaN")
         if not value.is_finite() or "_" in text:
-            raise CellError(UNPARSEABLE_NUMBER, f"{name}: {text!r} is no number")
+            raise RefusedError(UNPARSEABLE_NUMBER, f"{name}: {text!r} is no number")
         return float(value * factor)
 
     def moment(self, name: str) -> datetime:
         """Return a column as a time in UTC; one without a zone is in UTC, as all these exports are.
 
         Raises:
-            CellError: if it is missing or no time.
+            RefusedError: if it is missing or no time.
         """
         value = self.all.get(name)
         try:
@@ -125,20 +115,20 @@ class Cells:
                 text = self.need(name).removesuffix(" UTC")
                 moment = datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d{2}", text) else text)
         except (ValueError, OverflowError, OSError) as error:
-            if isinstance(error, CellError):
+            if isinstance(error, RefusedError):
                 raise
-            raise CellError(UNPARSEABLE_TIME, f"{name}: {value!r} is no time") from error
+            raise RefusedError(UNPARSEABLE_TIME, f"{name}: {value!r} is no time") from error
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
     def month(self, name: str) -> datetime:
         """Return the start of a month.
 
         Raises:
-            CellError: if the column is not the start of a month.
+            RefusedError: if the column is not the start of a month.
         """
         moment = self.moment(name)
         if (moment.day, moment.hour, moment.minute, moment.second) != (1, 0, 0, 0):
-            raise CellError(OUT_OF_RANGE, f"{name} {moment.isoformat()} is not the start of a month")
+            raise RefusedError(OUT_OF_RANGE, f"{name} {moment.isoformat()} is not the start of a month")
         return moment
 
 
@@ -213,7 +203,7 @@ def _kg(cells: Cells, name: str, unit: str | None) -> float:
     factor = _KG_PER_UNIT.get((unit or "").lower())
     if factor is None:
         reason = UNKNOWN_VALUE if unit else MISSING_VALUE
-        raise CellError(reason, f"{name}: unit {unit!r} is none of MTCO2e, tCO2e, kgCO2e, gCO2e")
+        raise RefusedError(reason, f"{name}: unit {unit!r} is none of MTCO2e, tCO2e, kgCO2e, gCO2e")
     return cells.number(name, factor)
 
 
@@ -223,7 +213,7 @@ def _aws_table(cells: Cells, _options: Options) -> Iterator[Figure]:
     # The end is written as the last day, the last second or the next month; all mean the end of a month.
     end = end if end == end.replace(day=1, hour=0, minute=0, second=0, microsecond=0) else _next_month(end)
     if end <= start:
-        raise CellError(OUT_OF_RANGE, f"usage_period_end {end.isoformat()} is not after {start.isoformat()}")
+        raise RefusedError(OUT_OF_RANGE, f"usage_period_end {end.isoformat()} is not after {start.isoformat()}")
     account, region, product = cells.text("usage_account_id"), cells.text("region_code"), cells.text("product_code")
     for name in cells.all:
         match = _AWS_TABLE.match(name)
@@ -342,11 +332,11 @@ def _ccf(cells: Cells, _options: Options) -> Iterator[Figure]:
     start = start.replace(hour=0, minute=0, second=0, microsecond=0)
     group = cells.text("groupby") or ""
     if group not in _CCF_STEPS:
-        raise CellError(UNKNOWN_VALUE, f"groupBy {group!r} is none of {', '.join(_CCF_STEPS)}")
+        raise RefusedError(UNKNOWN_VALUE, f"groupBy {group!r} is none of {', '.join(_CCF_STEPS)}")
     months, days = _CCF_STEPS[group]
     end = after_months(start, months) + timedelta(days=days) if start.day == 1 or not months else None
     if end is None:
-        raise CellError(OUT_OF_RANGE, f"timestamp {start.isoformat()} is not the start of a {group}")
+        raise RefusedError(OUT_OF_RANGE, f"timestamp {start.isoformat()} is not the start of a {group}")
     account, region = cells.text("accountid", "accountname"), cells.text("region")
     service = cells.text("servicename")
     tags = {name: str(value) for name, value in sorted(cells.all.items()) if name.startswith("tags_")}

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ....contract import MAX_TIME_MS, MIN_TIME_MS
 from ...energy import MJ_PER_KWH
-from ...errors import OUT_OF_RANGE, TORN_ROW, RejectedRow, SourceError
+from ...errors import OUT_OF_RANGE, TORN_ROW, RefusedError, RejectedRow, SourceError
 from ...format import LeftOut, Source, rejected
 from ...moments import MomentError, moment_ms
 
@@ -134,14 +134,6 @@ class Row:
         return value if math.isfinite(value) else None
 
 
-class _RowError(Exception):
-    """A line that cannot be taken; carries the reason."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        super().__init__(detail)
-
-
 def rows_of(source: Source, path: Path, zone: tzinfo) -> Iterator[Row | RejectedRow | LeftOut]:
     """Yield what each line of a file is: a row, a refused row, or a header that is repeated.
 
@@ -176,29 +168,31 @@ def _row(shown: str, number: int, line: str, header: list[str], values: list[str
     table = "stated_figure" if TASK in header else "power_sample"
     try:
         if len(values) != len(header):
-            raise _RowError(TORN_ROW, f"has {len(values)} cells where the header has {len(header)}")
+            raise RefusedError(TORN_ROW, f"has {len(values)} cells where the header has {len(header)}")
         return _parsed(shown, number, dict(zip(header, values, strict=True)), zone)
-    except _RowError as error:
-        return rejected(table, error.reason, str(error), shown, number, {"text": line[:_SHOWN_TEXT]})
     except MomentError as error:
         return rejected(table, error.reason, f"timestamp {error}", shown, number, {"text": line[:_SHOWN_TEXT]})
+    except RefusedError as error:
+        return rejected(table, error.reason, str(error), shown, number, {"text": line[:_SHOWN_TEXT]})
 
 
 def _parsed(shown: str, number: int, cells: dict[str, str], zone: tzinfo) -> Row:
     if not _RUN_ID.fullmatch(cells["run_id"]):
-        raise _RowError(TORN_ROW, f"run_id {cells['run_id']!r} is no UUID: a fragment of a line")
+        raise RefusedError(TORN_ROW, f"run_id {cells['run_id']!r} is no UUID: a fragment of a line")
     # Never empty where it exists, and near the end: empty in a line that was cut off and filled up with commas.
     if cells.get("on_cloud", "N") not in ("Y", "N"):
-        raise _RowError(TORN_ROW, f"on_cloud {cells['on_cloud']!r} is neither Y nor N: a fragment of a line")
+        raise RefusedError(TORN_ROW, f"on_cloud {cells['on_cloud']!r} is neither Y nor N: a fragment of a line")
     values = {column: _number(column, cells[column]) for column in _NUMBERS}
     pue = _number("pue", cells["pue"]) if cells.get("pue") else 1.0
     if pue <= 0:
-        raise _RowError(OUT_OF_RANGE, f"pue is {pue}; it must be above 0")
+        raise RefusedError(OUT_OF_RANGE, f"pue is {pue}; it must be above 0")
     length_s, is_stretched = _length_s(cells, values)
     end_ms = moment_ms(cells["timestamp"], zone) // MS_PER_S * MS_PER_S + _ms(values["duration"]) % MS_PER_S
     start_ms = (end_ms - _ms(length_s)) // MS_PER_S * MS_PER_S - MS_PER_S
     if not MIN_TIME_MS <= start_ms <= end_ms <= MAX_TIME_MS:
-        raise _RowError(OUT_OF_RANGE, f"{cells['timestamp']} and {length_s:.0f} s before it are outside 2000 to 2100")
+        raise RefusedError(
+            OUT_OF_RANGE, f"{cells['timestamp']} and {length_s:.0f} s before it are outside 2000 to 2100"
+        )
     energy = EnergyMJ(*(round(values[part] * MJ_PER_KWH / pue) for part in ("cpu_energy", "gpu_energy", "ram_energy")))
     return Row(
         shown,
@@ -219,9 +213,9 @@ def _number(column: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise _RowError(TORN_ROW, f"{column} {text!r} is no number: a fragment of a line") from None
+        raise RefusedError(TORN_ROW, f"{column} {text!r} is no number: a fragment of a line") from None
     if not 0 <= value <= _MAX_NUMBER:
-        raise _RowError(OUT_OF_RANGE, f"{column} is {text}; it must be between 0 and {_MAX_NUMBER:g}")
+        raise RefusedError(OUT_OF_RANGE, f"{column} is {text}; it must be between 0 and {_MAX_NUMBER:g}")
     return value
 
 

@@ -13,8 +13,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import UNKNOWN_VALUE, SourceError
-from .record import Record, RecordError
+from ...errors import UNKNOWN_VALUE, RefusedError, SourceError
+from .record import Record
 
 MAX_NODES = 100_000
 """Nodes of one list above this are a typing error, not a cluster."""
@@ -105,7 +105,7 @@ def nodes_of(text: str) -> tuple[str, ...]:
         text: list as written; an empty one and ``None assigned`` have no nodes.
 
     Raises:
-        RecordError: if it is no list of nodes, or has more than ``MAX_NODES``.
+        RefusedError: if it is no list of nodes, or has more than ``MAX_NODES``.
     """
     text = text.strip()
     if text.lower() in _NONE:
@@ -115,7 +115,7 @@ def nodes_of(text: str) -> tuple[str, ...]:
         for node in _expanded(item):
             found[node] = None
             if len(found) > MAX_NODES:
-                raise RecordError(UNKNOWN_VALUE, f"NodeList has more than {MAX_NODES} nodes")
+                raise RefusedError(UNKNOWN_VALUE, f"NodeList has more than {MAX_NODES} nodes")
     return tuple(found)
 
 
@@ -134,18 +134,18 @@ def _expanded(item: str) -> Iterator[str]:
     while at < len(item):
         match = _PART.match(item, at)
         if match is None or match.end() == at:
-            raise RecordError(UNKNOWN_VALUE, f"NodeList: {item!r} is no list of nodes")
+            raise RefusedError(UNKNOWN_VALUE, f"NodeList: {item!r} is no list of nodes")
         parts.append([match[1]])
         if match[2] is not None:
             parts.append(_numbers(match[2], item))
         at = match.end()
     if not parts or parts == [[""]]:
-        raise RecordError(UNKNOWN_VALUE, "NodeList: there is an empty name")
+        raise RefusedError(UNKNOWN_VALUE, "NodeList: there is an empty name")
     count = 1
     for part in parts:
         count *= len(part)
     if count > MAX_NODES:
-        raise RecordError(UNKNOWN_VALUE, f"NodeList has more than {MAX_NODES} nodes")
+        raise RefusedError(UNKNOWN_VALUE, f"NodeList has more than {MAX_NODES} nodes")
     for names in product(*parts):
         yield "".join(names)
 
@@ -156,7 +156,7 @@ def _numbers(text: str, item: str) -> list[str]:
         match = _RANGE.match(part)
         last = int(match[2] or match[1]) if match else -1
         if match is None or not 0 <= last - int(match[1]) < MAX_NODES:
-            raise RecordError(UNKNOWN_VALUE, f"NodeList: [{text}] of {item!r} is no range")
+            raise RefusedError(UNKNOWN_VALUE, f"NodeList: [{text}] of {item!r} is no range")
         # Zeros in front belong to the name: 01-10 counts 01, 02, ... 10.
         found += [f"{number:0{len(match[1])}d}" for number in range(int(match[1]), last + 1)]
     return found
@@ -174,7 +174,7 @@ def _of_option(name: str, text: str | None, sizes: dict[str, int]) -> int | None
             continue
         try:
             sizes.update(dict.fromkeys(nodes_of(nodes), int(size)))
-        except RecordError as error:
+        except RefusedError as error:
             raise SourceError(None, f"--{name.replace('_', '-')}: {error}") from error
     return every
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ...errors import UNKNOWN_VALUE
+from ...errors import UNKNOWN_VALUE, RefusedError
 
 NOT_SET = frozenset({2**32 - 1, 2**32 - 2, 2**64 - 1, 2**64 - 2})
 """Values that Slurm writes for "not set" and "infinite", of 32 and 64 bits."""
@@ -43,24 +43,6 @@ _ALIVE = frozenset(
 _SIGNAL_BASE = 128
 _PREFIXES = ("", "K", "M", "G", "T", "P")
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTP]?)\Z")
-
-
-class RecordError(ValueError):
-    """A record that cannot be taken.
-
-    Attributes:
-        reason: reason for refusing it.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Say why.
-
-        Args:
-            reason: reason for refusing the record.
-            message: what is wrong with which field.
-        """
-        self.reason = reason
-        super().__init__(message)
 
 
 class Step(NamedTuple):
@@ -199,11 +181,11 @@ def state_of(text: str) -> str:
         text: state as written.
 
     Raises:
-        RecordError: if there is no such state.
+        RefusedError: if there is no such state.
     """
     state = text.strip().partition(" ")[0].rstrip("+").upper()
     if state not in _ENDED and state not in _ALIVE:
-        raise RecordError(UNKNOWN_VALUE, f"state {state!r} is no state of Slurm")
+        raise RefusedError(UNKNOWN_VALUE, f"state {state!r} is no state of Slurm")
     return state
 
 
@@ -214,14 +196,14 @@ def tres_of(text: str) -> dict[str, int]:
         text: resources as written, for example ``cpu=8,mem=16G,gres/gpu:a100=2``.
 
     Raises:
-        RecordError: if a part is no resource.
+        RefusedError: if a part is no resource.
     """
     found: dict[str, int] = {}
     for part in filter(None, text.split(",")):
         name, equals, amount = part.partition("=")
         match = _AMOUNT.match(amount)
         if not equals or match is None:
-            raise RecordError(UNKNOWN_VALUE, f"AllocTRES: {part!r} is no resource")
+            raise RefusedError(UNKNOWN_VALUE, f"AllocTRES: {part!r} is no resource")
         if name != "billing":
             found[name] = _scaled(match, 1024)
     return found
@@ -251,14 +233,14 @@ def joules_of(text: str) -> int | None:
         text: ``ConsumedEnergyRaw`` or ``ConsumedEnergy`` as written.
 
     Raises:
-        RecordError: if it is no energy.
+        RefusedError: if it is no energy.
     """
     text = text.strip()
     if not text:
         return None
     match = _AMOUNT.match(text)
     if match is None:
-        raise RecordError(UNKNOWN_VALUE, f"ConsumedEnergy: {text!r} is no energy")
+        raise RefusedError(UNKNOWN_VALUE, f"ConsumedEnergy: {text!r} is no energy")
     joules = _scaled(match, 1000)
     return None if joules in NOT_SET else joules
 

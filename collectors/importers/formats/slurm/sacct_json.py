@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import MISSING_VALUE, OUT_OF_RANGE, RejectedRow, SourceError
+from ...errors import MISSING_VALUE, OUT_OF_RANGE, RefusedError, RejectedRow, SourceError
 from ...format import Finding, LeftOut, Source, rejected
 from .nodes import nodes_of
-from .record import NOT_SET, Record, RecordError, Step, exit_code, gpus_of, state_of
+from .record import NOT_SET, Record, Step, exit_code, gpus_of, state_of
 
 TABLE = "job_event"
 _OLD_PLUGIN = re.compile(r"dbv0\.0\.(\d+)")
@@ -72,7 +72,7 @@ class SacctJson:
         for number, job in enumerate(self._jobs, 1):
             try:
                 record = self._record(number, job)
-            except RecordError as error:
+            except RefusedError as error:
                 shown = {"job_id": job.get("job_id"), "cluster": job.get("cluster"), "nodes": job.get("nodes")}
                 yield rejected(TABLE, error.reason, str(error), self._shown, number, shown)
                 continue
@@ -84,14 +84,14 @@ class SacctJson:
         cluster = job.get("cluster") or self._cluster
         if submit_ms is None or not cluster:
             what = "time.submission" if submit_ms is None else "cluster (or state it by --cluster)"
-            raise RecordError(MISSING_VALUE, f"{what} is missing")
+            raise RefusedError(MISSING_VALUE, f"{what} is missing")
         suspended_s = _number(times.get("suspended")) or 0
         if self._plugin in _START_IS_ELIGIBLE and start_ms is not None:
             elapsed_s = _number(times.get("elapsed"))
             known = end_ms is not None and elapsed_s is not None
             start_ms = end_ms - (elapsed_s + suspended_s) * 1000 if known else None  # type: ignore[operator]
         if start_ms is not None and end_ms is not None and end_ms < start_ms:
-            raise RecordError(OUT_OF_RANGE, f"time.end {end_ms} ms is before time.start {start_ms} ms")
+            raise RefusedError(OUT_OF_RANGE, f"time.end {end_ms} ms is before time.start {start_ms} ms")
         tres = _tres(_at(job, "tres", "allocated"))
         energy = tres.get("energy")
         return Record(
@@ -179,7 +179,7 @@ def _id_of(job: dict[str, Any]) -> str:
         return f"{het}+{offset}"
     number = _number(job.get("job_id"))
     if not number:
-        raise RecordError(MISSING_VALUE, "job_id is missing")
+        raise RefusedError(MISSING_VALUE, "job_id is missing")
     return str(number)
 
 

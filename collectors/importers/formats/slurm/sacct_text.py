@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from pathlib import Path
 
-from ...errors import MISSING_VALUE, OUT_OF_RANGE, TORN_ROW, UNPARSEABLE_TIME, RejectedRow, SourceError
+from ...errors import MISSING_VALUE, OUT_OF_RANGE, TORN_ROW, UNPARSEABLE_TIME, RefusedError, RejectedRow, SourceError
 from ...format import LeftOut, Source, rejected
 from ...moments import MomentError, moment_ms
 from .nodes import nodes_of
-from .record import Record, RecordError, Step, exit_code_of, gpus_of, joules_of, state_of, tres_of
+from .record import Record, Step, exit_code_of, gpus_of, joules_of, state_of, tres_of
 
 COMMAND = (
     "SLURM_TIME_FORMAT=%s sacct --allusers --duplicates --parsable2 --format=JobID,JobIDRaw,Cluster,Submit,Start,End,"
@@ -87,7 +87,7 @@ class SacctText:
                 else:
                     self._step(job, cells, waiting)
                     yield LeftOut(1)
-            except RecordError as error:
+            except RefusedError as error:
                 shown = {name: cells[name] for name in _SHOWN if name in cells}
                 shown["state"] = shown.get("state", "").partition(" ")[0]
                 yield rejected(TABLE, error.reason, str(error), self._shown, number, shown)
@@ -124,9 +124,9 @@ class SacctText:
         submit_ms = self._time(cells["submit"])
         start_ms, end_ms = self._time(cells["start"]), self._time(cells["end"])
         if submit_ms is None:
-            raise RecordError(MISSING_VALUE, "Submit is missing")
+            raise RefusedError(MISSING_VALUE, "Submit is missing")
         if start_ms is not None and end_ms is not None and end_ms < start_ms:
-            raise RecordError(OUT_OF_RANGE, f"End {cells['end']} is before Start {cells['start']}")
+            raise RefusedError(OUT_OF_RANGE, f"End {cells['end']} is before Start {cells['start']}")
         tres = tres_of(cells.get("alloctres", ""))
         cpus = cells.get("alloccpus") or cells.get("ncpus") or ""
         energy = cells.get("consumedenergyraw") or cells.get("consumedenergy") or ""
@@ -156,7 +156,7 @@ class SacctText:
         """Add a step to its job; steps follow it, and those of a job that was refused are left out."""
         owner, dot, name = job.partition(".")
         if not dot or not _JOB.match(owner):
-            raise RecordError(MISSING_VALUE, f"JobID {job!r} is neither a job nor a step")
+            raise RefusedError(MISSING_VALUE, f"JobID {job!r} is neither a job nor a step")
         if record is None or owner not in (record.number, record.fields.get("raw_id")):
             return
         energy = joules_of(cells.get("consumedenergyraw") or cells.get("consumedenergy") or "")
@@ -175,7 +175,7 @@ class SacctText:
             return moment_ms(text, self._zone)
         except MomentError as error:
             hint = "; export with SLURM_TIME_FORMAT=%s" if error.reason == UNPARSEABLE_TIME else ""
-            raise RecordError(error.reason, f"{error}{hint}") from error
+            raise RefusedError(error.reason, f"{error}{hint}") from error
 
 
 def _seconds(text: str) -> int:

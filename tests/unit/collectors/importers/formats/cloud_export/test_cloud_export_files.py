@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.importers.errors import SourceError
+from collectors.importers.errors import RefusedError, SourceError
 from collectors.importers.formats import load
-from collectors.importers.formats.cloud_export.shapes import SHAPES, CellError, Cells
+from collectors.importers.formats.cloud_export.shapes import SHAPES, Cells
 from tests.support.cloud_exports import AWS, column, csv_of, import_export
 
 DOCS = Path(__file__).resolve().parents[6] / "docs" / "importers" / "cloud-export.md"
@@ -83,7 +83,7 @@ def test_tonnes_become_kilograms_with_one_rounding(tonnes: Decimal) -> None:
 def test_any_text_is_a_number_or_is_refused(text: str) -> None:
     try:
         value = Cells({"x": text}).number("x")
-    except CellError:
+    except RefusedError:
         value = 0.0
     assert math.isfinite(value)
 

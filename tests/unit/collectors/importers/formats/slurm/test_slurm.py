@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.contract import TABLES
-from collectors.importers.errors import SourceError
+from collectors.importers.errors import RefusedError, SourceError
 from collectors.importers.formats import load
 from collectors.importers.formats.slurm.nodes import nodes_of
-from collectors.importers.formats.slurm.record import RecordError, gpus_of, tres_of
+from collectors.importers.formats.slurm.record import gpus_of, tres_of
 from tests.support.slurm_exports import COLUMNS, T0, T0_S, import_slurm, slurm_job, slurm_step, slurm_text
 
 DOCS = Path(__file__).resolve().parents[6] / "docs" / "importers" / "slurm.md"
@@ -220,7 +220,7 @@ def test_any_ranges_expand_to_their_numbers(name: str, width: int, ranges: list[
 
 @pytest.mark.parametrize("text", ["n[1-2", "n]", "n[2-1]", "n[a-b]", "n[1-2],", "n[1-999999]", "n[1-999]m[1-999]"])
 def test_what_is_no_node_list_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(RecordError, match="NodeList"):
+    with pytest.raises(RefusedError, match="NodeList"):
         nodes_of(text)
     assert import_slurm(tmp_path, slurm_text(slurm_job(NodeList=text))).result.rejected_by_reason == {
         "unknown_value": 1
