@@ -18,14 +18,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .clock import procfs_root
+from .clock import NS_PER_S, procfs_root
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NS_PER_US = 1_000
-_NS_PER_S = 1_000_000_000
 
 
 class CpuTime:
@@ -42,7 +41,7 @@ class CpuTime:
             cgroup_root: where the control groups (version 2) are mounted.
         """
         self._folder = _make_group(cgroup_root)
-        self._ticks_ns = _NS_PER_S // os.sysconf("SC_CLK_TCK")
+        self._ticks_ns = NS_PER_S // os.sysconf("SC_CLK_TCK")
         self.way = "cgroup" if self._folder else "processes"
         self._before_ns = self._helpers_ns = 0
         self._helpers: set[int] = set()
@@ -93,7 +92,7 @@ class CpuTime:
     def _tree_ns(self) -> int:
         """Return the time of our own dead children and of the tree below us, its dead included, without our helpers."""
         usage = os.times()
-        total = int((usage.children_user + usage.children_system) * _NS_PER_S) - self._helpers_ns
+        total = int((usage.children_user + usage.children_system) * NS_PER_S) - self._helpers_ns
         for pid in _descendants(os.getpid(), self._helpers):
             total += _process_ticks(pid) * self._ticks_ns
         return total

@@ -21,6 +21,8 @@ import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from .stores import sync_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -106,7 +108,7 @@ class JournalWriter:
         try:
             lock(self._descriptor)
             self.append(pack_json(HEADER, header))
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError:
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
@@ -152,11 +154,3 @@ def lock(descriptor: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..clock import NS_PER_S
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -17,7 +19,6 @@ PLAUSIBLE_FACTOR = 1.5
 JITTER_S = 1.0
 """Time added to an interval before its power is judged [s]: counters are updated up to 1 s late (NVML average)."""
 _MJ_PER_J = 1_000
-_NS_PER_S = 1_000_000_000
 
 
 class Device(NamedTuple):
@@ -218,7 +219,7 @@ class MonotoneCounter:
         Returns:
             Cumulative energy of the session [mJ], the session, and why the interval before is unmeasured, if it is.
         """
-        reason = None if self._raw is None else self._judge(raw, (monotonic_ns - self._at_ns) / _NS_PER_S)
+        reason = None if self._raw is None else self._judge(raw, (monotonic_ns - self._at_ns) / NS_PER_S)
         if reason is not None:
             self._session += 1
             self._base = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from ..clock import NS_PER_S
 from .common import Device, MonotoneCounter, PowerSource, Reading
 from .library import loadable
 
@@ -23,7 +24,6 @@ RECOVERY_S = 30
 """Time between two attempts to find lost GPUs again [s]."""
 LATE_S = 10 * RECOVERY_S
 """Time between two attempts to load a library that was not there at the start [s]."""
-_NS_PER_S = 1_000_000_000
 _UNNAMED = "gpu-index-"
 _WORST_FIRST = ("driver_lost", "permission_denied", "read_failed", "not_supported")
 
@@ -217,7 +217,7 @@ class LibraryGpus(PowerSource, Generic[GpuT, FoundT]):
         now_ns = self._monotonic_ns()
         if now_ns < self._next_try_ns:
             return False
-        self._next_try_ns = now_ns + int(every_s * _NS_PER_S)
+        self._next_try_ns = now_ns + int(every_s * NS_PER_S)
         return True
 
     def _try(self, call: Callable[..., Any], *arguments: object) -> tuple[Any, str | None]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ..clock import NS_PER_S
 from .common import PowerSource, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from .common import Device, LeftOut, MonotoneCounter
-
-_NS_PER_S = 1_000_000_000
 
 
 class PolledSource(PowerSource):
@@ -38,7 +37,7 @@ class PolledSource(PowerSource):
         """
         self.name, self.kinds = source.name, source.kinds
         self.unavailable_reason, self.fix = source.unavailable_reason, source.fix
-        self._source, self._every_ns, self._monotonic_ns = source, int(every_s * _NS_PER_S), monotonic_ns
+        self._source, self._every_ns, self._monotonic_ns = source, int(every_s * NS_PER_S), monotonic_ns
         self._ready: list[Reading] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -109,4 +108,4 @@ class PolledSource(PowerSource):
                     self._ready += failed
             behind_ns = max(self._monotonic_ns() - due_ns, 0)
             due_ns += (behind_ns // self._every_ns + 1) * self._every_ns
-            self._stop.wait((due_ns - self._monotonic_ns()) / _NS_PER_S)
+            self._stop.wait((due_ns - self._monotonic_ns()) / NS_PER_S)

@@ -24,6 +24,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from ..clock import NS_PER_S
 from .common import Device, MonotoneCounter, PowerSource, Reading
 from .http_client import HttpClient, HttpError
 
@@ -41,7 +42,6 @@ AUTH_PAUSE_S = 600
 _STILL_S = 30.0
 """A counter that stands still for longer while the node draws power is too coarse to be used [s]."""
 _FINE_STEPS = 2
-_NS_PER_S = 1_000_000_000
 _MJ_PER_KWH = 3_600_000_000
 _MAX_POWER_W = 10_000_000
 _SYSTEM = re.compile(rf"{ROOT}/Systems/[^/]+")
@@ -70,7 +70,7 @@ class FineCounter:
             first_session: number of the first session.
         """
         self.counter = MonotoneCounter(None, None, first_session=first_session)
-        self._still_ns = int(still_s * _NS_PER_S)
+        self._still_ns = int(still_s * NS_PER_S)
         self._last: int | None = None
         self._moved_ns = 0
         self._steps = 0
@@ -277,7 +277,7 @@ class RedfishSource(PowerSource):
             message = f"the environment variable {variable}, which should hold the password, is not set"
             raise HttpError(message, "permission_denied")
         if self._refused_ns is not None:
-            if self._monotonic_ns() - self._refused_ns < AUTH_PAUSE_S * _NS_PER_S:
+            if self._monotonic_ns() - self._refused_ns < AUTH_PAUSE_S * NS_PER_S:
                 message = f"it refused user {user}; it is not asked again for {AUTH_PAUSE_S // 60} minutes"
                 raise HttpError(message, "permission_denied")
             self._refused_ns = None
