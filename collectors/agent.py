@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from .stores import sweep
 
 if TYPE_CHECKING:
-    import threading
-
+    from .clock import Waitable
     from .landing_child import LandingReport
     from .loop import SamplingLoop
 
 
-def run_agent(loop: SamplingLoop, stop: threading.Event) -> LandingReport:
+def run_agent(loop: SamplingLoop, stop: Waitable) -> LandingReport:
     """Sample the host until told to stop; what a collector before left in the spool is landed first.
 
     Args:

@@ -14,13 +14,13 @@ import json
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 # What only one command needs is imported there: the agent lives for months on somebody else's memory.
 from . import __version__
 from ._configured import configure
+from .clock import Wake
 from .closed_sets import JOB_STATES, PHASES, TOLD_EVENTS
 from .loop import LoopSettings, SamplingLoop
 from .sources import Discovery, discover
@@ -269,7 +269,7 @@ def _agent(arguments: argparse.Namespace) -> int:
     from .agent import run_agent
 
     settings = _settings(arguments, arguments.facility or arguments.of_host["facility"])
-    stop = threading.Event()
+    stop = Wake()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     found = _discover(arguments, arguments.provider or arguments.of_host["provider"])

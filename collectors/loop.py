@@ -19,11 +19,10 @@ from .spool import MAX_SPOOL_BYTES, Spool
 from .state import HostState
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .clock import Tick
+    from .clock import Tick, Waitable
     from .sources.common import PowerSource
 
 SYNC_S = 10.0
@@ -132,7 +131,7 @@ class SamplingLoop:
             self.spool.add_rows("asset_event", self._asset_rows)
         return tick
 
-    def wait(self, wake: threading.Event) -> bool:
+    def wait(self, wake: Waitable) -> bool:
         """Sleep until the next deadline; missed ones are skipped, not made up for.
 
         Args:

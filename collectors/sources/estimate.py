@@ -8,6 +8,7 @@ Reference: Cloud Carbon Footprint, Methodology: average watts = minimum + utilis
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +23,8 @@ FACTORS_PATH = Path(__file__).with_name("estimate_factors.csv")
 PROVIDERS = ("aws", "gcp", "azure")
 _FIRST_WAIT_S = 0.05
 """Wait before the first reading where no tick of /proc/stat (10 ms) has passed yet [s]."""
+_FIRST_LINE_BYTES = 512
+"""More than the first line of /proc/stat can take [bytes]."""
 _KIB_PER_GIB = 1024 * 1024
 _MW_PER_W = 1_000
 
@@ -107,6 +110,7 @@ class EstimateSource(PowerSource):
             sleep: how to wait [s]; tests put another in its place.
         """
         self._root = root or procfs_root()
+        self._stat_path = str(self._root / "stat")
         self._sleep = sleep
         self._kinds = tuple(kind for kind in ("cpu", "dram") if kind in kinds)
         factors = load_factors()
@@ -119,17 +123,21 @@ class EstimateSource(PowerSource):
         self._cpus = 0
         self._memory_gb = 0.0
         self._model = hardware_model
+        self._devices: list[Device] = []
         try:
-            self._last, self._cpus = self._stat()
+            self._last, self._cpus = self._ticks(), self._count_cpus()
             self._memory_gb = self._memory()
         except (OSError, ValueError) as error:
             self.unavailable_reason = f"cannot read {self._root}: {error}"
             self.fix = "mount the host's /proc and set WATTLEDGER_PROCFS_ROOT"
+        else:
+            self._devices = self._found()
 
     def devices(self) -> list[Device]:
         """Return the modelled devices: ``cpu-package-0`` for all CPUs, ``dram-0`` for all memory."""
-        if self.unavailable_reason:
-            return []
+        return list(self._devices)
+
+    def _found(self) -> list[Device]:
         known = {
             "cpu": Device(
                 "cpu-package-0",
@@ -148,7 +156,7 @@ class EstimateSource(PowerSource):
 
     def read(self) -> list[Reading]:
         """Return modelled power [mW] and utilisation [%] since the reading before."""
-        return [self._read_cpu() if device.kind == "cpu" else self._read_dram() for device in self.devices()]
+        return [self._read_cpu() if device.kind == "cpu" else self._read_dram() for device in self._devices]
 
     def cpu_power_w(self, utilisation: float) -> float:
         """Return modelled power of all CPUs [W].
@@ -173,25 +181,39 @@ class EstimateSource(PowerSource):
 
     def _utilisation(self) -> float | None:
         """Return the busy share since the reading before; the last one known where no time has passed."""
-        ticks, _ = self._stat()
+        ticks = self._ticks()
         if self._util is None and self._last is not None and ticks.total <= self._last.total:
             self._sleep(_FIRST_WAIT_S)
-            ticks, _ = self._stat()
+            ticks = self._ticks()
         if self._last is not None and ticks.total > self._last.total:
             share = (ticks.busy - self._last.busy) / (ticks.total - self._last.total)
             self._util = min(max(share, 0.0), 1.0)
         self._last = ticks
         return self._util
 
-    def _stat(self) -> tuple[_Ticks, int]:
-        lines = (self._root / "stat").read_text(encoding="ascii").splitlines()
-        cpus = sum(1 for line in lines if line.startswith("cpu") and line[3:4].isdigit())
+    def _ticks(self) -> _Ticks:
+        """Return the counts of busy and of all time; only the line that sums all CPUs is read, at every tick."""
+        descriptor = os.open(self._stat_path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            head = os.read(descriptor, _FIRST_LINE_BYTES)
+        finally:
+            os.close(descriptor)
         # user nice system idle iowait irq softirq steal; guest time is already part of user and nice.
-        fields = [int(value) for value in lines[0].split()[1:9]]
-        if not lines[0].startswith("cpu ") or len(fields) < 5 or cpus == 0:
+        name, *fields = head.partition(b"\n")[0].split()[:9]
+        if name != b"cpu" or len(fields) < 5:
             msg = "stat has no cpu line"
             raise ValueError(msg)
-        return _Ticks(sum(fields) - fields[3] - fields[4], sum(fields)), cpus
+        counts = [int(value) for value in fields]
+        total = sum(counts)
+        return _Ticks(total - counts[3] - counts[4], total)
+
+    def _count_cpus(self) -> int:
+        lines = (self._root / "stat").read_text(encoding="ascii").splitlines()
+        cpus = sum(1 for line in lines if line.startswith("cpu") and line[3:4].isdigit())
+        if cpus == 0:
+            msg = "stat has no line of a cpu"
+            raise ValueError(msg)
+        return cpus
 
     def _memory(self) -> float:
         for line in (self._root / "meminfo").read_text(encoding="ascii").splitlines():

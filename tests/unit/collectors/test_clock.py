@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
 import time
 import uuid
 
 import pytest
 
-from collectors.clock import SystemClock, TickClock, boot_id
+from collectors.clock import SystemClock, TickClock, Wake, boot_id
 
 HOUR_MS = 3_600_000
 
@@ -56,8 +57,9 @@ def test_the_agent_follows_the_wall_clock_forward_but_never_back(clock):
     assert (tick.ts_ms, tick.stepped) == (first + 2000 + HOUR_MS, False)
 
 
-def test_system_clock_sleeps_until_the_deadline_or_the_event():
-    clock, wake = SystemClock(), threading.Event()
+@pytest.mark.parametrize("kind", [threading.Event, Wake])
+def test_system_clock_sleeps_until_the_deadline_or_the_event(kind):
+    clock, wake = SystemClock(), kind()
     assert abs(clock.now_ms() - time.time() * 1000) < 1000
     start = clock.monotonic_ns()
     assert not clock.sleep_until(start + 20_000_000, wake)
@@ -68,6 +70,21 @@ def test_system_clock_sleeps_until_the_deadline_or_the_event():
     before = time.monotonic()
     assert clock.sleep_until(clock.monotonic_ns() + 10_000_000_000, wake)
     assert time.monotonic() - before < 5
+
+
+def test_a_signal_ends_a_sleep_at_once_and_any_number_of_them_does_no_harm():
+    wake = Wake()
+    before = signal.signal(signal.SIGALRM, lambda *_: wake.set())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        started = time.monotonic()
+        assert wake.wait(30)
+        assert time.monotonic() - started < 5
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    for _ in range(100_000):  # more than a pipe holds
+        wake.set()
+    assert wake.wait(30)
 
 
 def test_boot_id_is_the_kernels_or_random(tmp_path, monkeypatch):
