@@ -20,7 +20,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from warehouse.config import Config
-from warehouse.registry import ALL_TABLES, SCHEMAS
+from warehouse.registry import ALL_TABLES, SCHEMAS, Table
 
 T = TypeVar("T")
 
@@ -225,6 +225,7 @@ class Lake:
                     connection.execute(f"ALTER TABLE {entry.qualified} SET SORTED BY ({', '.join(entry.sorted_by)})")
 
         self.transaction(make)
+        self.transaction(lambda connection: _keep_out_of_the_catalog(connection, missing))
 
     def transaction(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run ``work`` in one transaction and commit it; try again from the start when another writer was faster.
@@ -289,6 +290,18 @@ def open_lake(config: Config, *, read_only: bool = False) -> Lake:
 
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
+
+
+def _keep_out_of_the_catalog(connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> None:
+    """Have files written also for a few rows, where they would hinder merging.
+
+    DuckLake keeps a few rows in its catalog, in which SQLite holds a DOUBLE as text. DuckLake d8a1881e can then merge
+    no file of the table any more: its commit asks for isnan of a text.
+    """
+    for entry in tables:
+        if any(column.type == "DOUBLE" for column in entry.columns):
+            place = f"schema => '{entry.schema}', table_name => '{entry.name}'"
+            connection.execute(f"CALL ducklake_set_option('{CATALOG}', 'data_inlining_row_limit', 0, {place})")
 
 
 def _with_retry(attempt: Callable[[], T]) -> T:

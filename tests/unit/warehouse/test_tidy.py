@@ -19,7 +19,7 @@ ROWS_N = 50
 SERVICE = "s"
 
 
-def _add(lake: Lake, day: date, *, service: bool = False) -> None:
+def _add(lake: Lake, day: date, *, service: bool = False, rows_n: int = ROWS_N) -> None:
     """Write a file of some rows of a day; a service has one row, which each file states anew."""
 
     def work(inside: duckdb.DuckDBPyConnection) -> None:
@@ -30,7 +30,7 @@ def _add(lake: Lake, day: date, *, service: bool = False) -> None:
             "i AS start_ms, $day AS day, 'f' AS file_sha256, i AS row_number, 1 AS written_ms FROM range($n) AS r (i) "
             f"UNION ALL BY NAME SELECT '{SERVICE}' AS job_id, 1 AS attempt, 'h' AS host, 'd' AS device, 0 AS start_ms, "
             "$day AS day, 'f' AS file_sha256, 0 AS row_number, 1 AS written_ms WHERE $service",
-            {"day": day, "n": ROWS_N, "service": service},
+            {"day": day, "n": rows_n, "service": service},
         )
 
     lake.transaction(work)
@@ -62,6 +62,16 @@ def test_a_month_that_is_over_becomes_one_file(lake: Lake) -> None:
     assert tidy(lake) == FEW
     assert (_files(lake), lake.value(f"SELECT count(*) FROM {TABLE}")) == (2, (FEW + 1) * ROWS_N)
     assert due(lake) == []
+
+
+def test_files_are_merged_also_where_a_few_rows_were_written_beside_them(lake: Lake) -> None:
+    first = _newest(lake) + 1
+    for number in range(2 * MANY):
+        _add(lake, FIRST, service=True, rows_n=number % 2 * ROWS_N + 2)
+    before = _states(lake, first, _newest(lake))
+    assert tidy(lake) >= MANY
+    assert _states(lake, first, first + len(before) - 1) == before
+    assert _states(lake, _newest(lake), _newest(lake)) == before[-1:]
 
 
 @pytest.mark.parametrize("service", [False, True])
