@@ -22,6 +22,8 @@ POINTS = ("board", "package", "dc", "ac", "pdu", "meter")
 SOURCES = (
     "nvml_energy",
     "nvml_power",
+    "nvml_power_average",
+    "nvml_power_instant",
     "rapl",
     "amdsmi",
     "redfish",

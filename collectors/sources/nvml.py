@@ -5,7 +5,10 @@ What belongs here: NVML calls and what their errors mean. What must not be here:
 The energy counter comes first: it misses nothing between two polls. Power stands beside it for GPUs without a counter
 (before Volta). The counter counts millijoules since the driver was loaded and never wraps; a drop is a driver reload.
 
-Reference: NVIDIA, nvml.h, nvmlDeviceGetTotalEnergyConsumption, nvmlDeviceGetPowerUsage.
+What nvmlDeviceGetPowerUsage means depends on the GPU: a mean over one second since Ampere (not GA100), the moment
+before. Which of the two, tells the field that the GPU has; of a driver too old to have either it stays open.
+
+Reference: NVIDIA, nvml.h, nvmlDeviceGetTotalEnergyConsumption, nvmlDeviceGetPowerUsage, NVML_FI_DEV_POWER_AVERAGE.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ CODES = {
     **dict.fromkeys((1, 9, 12, 15, 16, 18, 28), "driver_lost"),
 }
 """Gap reasons by the error codes of NVML (nvml.h, nvmlReturn_t); any other is a failed read."""
+POWER_FIELDS = {185: "nvml_power_average", 186: "nvml_power_instant"}
+"""What power is where the GPU has a field: NVML_FI_DEV_POWER_AVERAGE, else NVML_FI_DEV_POWER_INSTANT."""
 _MAX_POWER_MW = 100_000_000
 """Power above 100 kW for one GPU is one of NVML's "not available" values (0xFFFFFFFF), not a reading [mW]."""
 _MAX_PERCENT = 100
@@ -43,13 +48,14 @@ FIX_LIBRARY = (
 
 
 class _Gpu(Gpu):
-    """A GPU and what reads it in one go, if the library can."""
+    """A GPU, what reads it in one go if the library can, and what its power is."""
 
-    __slots__ = ("meter",)
+    __slots__ = ("meter", "power_source")
 
     def __init__(self, device: Device, handle: object, counter: MonotoneCounter, lost: str | None) -> None:
         super().__init__(device, handle, counter, lost)
         self.meter: Callable[[], tuple[int, int, int, int, int, int]] | None = None
+        self.power_source = "nvml_power"
 
 
 class NvmlSource(LibraryGpus[_Gpu, int]):
@@ -100,6 +106,15 @@ class NvmlSource(LibraryGpus[_Gpu, int]):
         """Let the library read the GPU in one go where it can; ``pynvml`` and stand-ins make one call a value."""
         if gpu.lost is None:
             gpu.meter = self._try(lambda: self._library.meter(gpu.handle))[0]
+            gpu.power_source = self._power_source(gpu.handle)
+
+    def _power_source(self, handle: object) -> str:
+        fields, reason = self._try(lambda: self._library.nvmlDeviceGetFieldValues(handle, list(POWER_FIELDS)))
+        if reason is None:
+            for field in fields:
+                if field.nvmlReturn == 0 and field.fieldId in POWER_FIELDS:
+                    return POWER_FIELDS[field.fieldId]
+        return "nvml_power"
 
     def _read_gpu(self, gpu: _Gpu) -> Reading:
         energy_reason: str | None
@@ -124,7 +139,7 @@ class NvmlSource(LibraryGpus[_Gpu, int]):
         # Without power there is no value at all, and the reason must say so; the worse of the two is told.
         reasons = [reason or "not_supported" for reason in (energy_reason, power_reason)]
         reason = None if power_mw is not None else worst(reasons)
-        return Reading(gpu.device.id, power_mw, None, gpu.counter.session, util_percent, reason, "nvml_power")
+        return Reading(gpu.device.id, power_mw, None, gpu.counter.session, util_percent, reason, gpu.power_source)
 
     def _utilisation(self, handle: object) -> int | None:
         rates, _ = self._try(self._library.nvmlDeviceGetUtilizationRates, handle)

@@ -20,9 +20,6 @@ from .library import NVML_FILES, Library, LibraryError
 FUNCTION_NOT_FOUND, LIBRARY_NOT_FOUND = 13, 12
 _TEXT_BYTES = 96  # NVML_DEVICE_UUID_V2_BUFFER_SIZE and NVML_DEVICE_NAME_V2_BUFFER_SIZE
 
-NVML_FI_DEV_POWER_AVERAGE, NVML_FI_DEV_POWER_INSTANT = 185, 186
-"""Field values: mean power over one second, and power at the moment [mW]."""
-
 
 class NVMLError(LibraryError):
     """A call that did not succeed; ``value`` is its nvmlReturn_t."""

@@ -41,6 +41,7 @@ class FakeNvml:
         self.power_mw = [70_000, 300_000]
         self.util = [0, 99]
         self.inits = 0
+        self.fields: dict[int, int] = {}  # code by field; what is not there is an old driver
 
     def _check(self, call: str, index: int | None) -> None:
         error = self.fail.get((call, index))
@@ -66,6 +67,12 @@ class FakeNvml:
         index = int(uuid[-1])
         self._check("nvmlDeviceGetHandleByUUID", index)
         return index
+
+    def nvmlDeviceGetFieldValues(self, index, fields):  # noqa: N802
+        self._check("nvmlDeviceGetFieldValues", index)
+        if not self.fields:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+        return [SimpleNamespace(fieldId=field, nvmlReturn=self.fields[field]) for field in fields]
 
     def __getattr__(self, call):
         values = {
@@ -123,6 +130,22 @@ def test_a_lost_counter_falls_back_to_power_and_says_so(nvml, clock, code):
     reading = NvmlSource(nvml, monotonic_ns=clock.monotonic_ns).read()[0]
     assert (reading.energy_mj, reading.power_mw, reading.source) == (None, 70_000, "nvml_power")
     assert reading.gap_reason is None
+
+
+@pytest.mark.parametrize(
+    ("average", "instant", "source"),
+    [
+        (0, 0, "nvml_power_average"),  # Ampere and later
+        (pynvml.NVML_ERROR_NOT_SUPPORTED, 0, "nvml_power_instant"),  # GA100, and before Ampere
+        (pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_NOT_SUPPORTED, "nvml_power"),
+        (pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_INVALID_ARGUMENT, "nvml_power"),
+    ],
+)
+def test_power_is_told_as_the_mean_or_the_moment_that_it_is(nvml, clock, average, instant, source):
+    nvml.fields = {pynvml.NVML_FI_DEV_POWER_AVERAGE: average, pynvml.NVML_FI_DEV_POWER_INSTANT: instant}
+    nvml.fail["nvmlDeviceGetTotalEnergyConsumption", 0] = pynvml.NVML_ERROR_NOT_SUPPORTED
+    readings = NvmlSource(nvml, monotonic_ns=clock.monotonic_ns).read()
+    assert [reading.source for reading in readings] == [source, None]
 
 
 @pytest.mark.parametrize("code", CODES)

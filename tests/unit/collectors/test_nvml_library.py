@@ -16,7 +16,7 @@ import pytest
 from collectors.sources import nvml_library
 from collectors.sources.library_gpus import LATE_S, gap_reason
 from collectors.sources.nvml import CODES as REASONS
-from collectors.sources.nvml import NvmlSource
+from collectors.sources.nvml import POWER_FIELDS, NvmlSource
 from collectors.sources.nvml_library import FieldValue, Nvml, NVMLError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,8 +51,7 @@ def test_the_layout_and_the_numbers_are_pynvmls() -> None:
     assert [(name, getattr(FieldValue, name).offset) for name, *_ in FieldValue._fields_] == [
         (name, getattr(theirs, name).offset) for name, *_ in theirs._fields_
     ]
-    for name in ("NVML_FI_DEV_POWER_AVERAGE", "NVML_FI_DEV_POWER_INSTANT"):
-        assert getattr(nvml_library, name) == getattr(pynvml, name)
+    assert tuple(POWER_FIELDS) == (pynvml.NVML_FI_DEV_POWER_AVERAGE, pynvml.NVML_FI_DEV_POWER_INSTANT)
     assert (nvml_library.LIBRARY_NOT_FOUND, nvml_library.FUNCTION_NOT_FOUND) == (
         pynvml.NVML_ERROR_LIBRARY_NOT_FOUND,
         pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,

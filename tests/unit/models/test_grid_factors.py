@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SHARED = REPOSITORY.parent / "shared"
 FACTORS = factors.grid_factors()
 LANDING_SOURCES = {
-    *("nvml_energy", "nvml_power", "rapl", "amdsmi", "redfish"),
+    *("nvml_energy", "nvml_power", "nvml_power_average", "nvml_power_instant", "rapl", "amdsmi", "redfish"),
     *("ipmi", "dcgm", "prometheus", "meter", "model"),
 }
 
@@ -200,14 +200,20 @@ def test_the_country_table_holds_every_country_of_its_source_but_the_zero() -> N
 @pytest.mark.real
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared data beside the repository")
 def test_the_band_of_nvml_holds_every_comparison_with_a_meter() -> None:
-    nvml = next(u for u in factors.source_uncertainties() if u.source == "nvml_power")
+    bands = {u.source: u for u in factors.source_uncertainties()}
+    sources = {
+        "power.draw [W]": "nvml_power",
+        "power.draw.average [W]": "nvml_power_average",
+        "power.draw.instant [W]": "nvml_power_instant",
+    }
     text = (SHARED / "data/traces/nvidia_smi_vs_external_meter/expected/energy_vs_external_meter.csv").read_text(
         "utf-8"
     )
     rows = [line.split(",") for line in text.splitlines()[1:]]
-    ratios = [float(row[4]) / float(row[5]) for row in rows if row[4]]
+    ratios = [(bands[sources[row[1]]], float(row[4]) / float(row[5])) for row in rows if row[4]]
     assert len(ratios) == 7
-    assert all(nvml.low_factor <= ratio <= nvml.high_factor for ratio in ratios)
+    assert len({band.source for band, _ in ratios}) == 3
+    assert all(band.low_factor <= ratio <= band.high_factor for band, ratio in ratios)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,13 @@ from typing import NamedTuple
 from ....contract import MAX_POWER_MW
 from ...errors import NON_POSITIVE_POWER, OUT_OF_RANGE, UNPARSEABLE_NUMBER, SourceError
 
-POWER_COLUMNS = ("power.draw", "power.draw.average", "power.draw.instant")
-"""Columns that state the power of the board, the one that is taken by default first."""
+POWER_SOURCES = {
+    "power.draw": "nvml_power",
+    "power.draw.average": "nvml_power_average",
+    "power.draw.instant": "nvml_power_instant",
+}
+"""Columns that state the power of the board, the one that is taken by default first, and what lands as their source."""
+POWER_COLUMNS = tuple(POWER_SOURCES)
 ID_COLUMNS = ("uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id", "index")
 """Columns that tell which GPU a row is of, the most stable first; the tool knows some by two names."""
 _TIME = "timestamp"

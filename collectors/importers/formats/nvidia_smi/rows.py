@@ -14,7 +14,7 @@ from ....contract import MAX_TIME_MS, MIN_TIME_MS
 from ...errors import CONFLICTING_ROW, MISSING_VALUE, UNPARSEABLE_TIME
 from ...format import Finding, Item, LeftOut, Options, rejected
 from ...moments import MomentError, moment_ms, zone_of
-from .columns import Columns, Power, is_marker, percent_of, power_of
+from .columns import POWER_SOURCES, Columns, Power, is_marker, percent_of, power_of
 from .series import NO_POWER, Batch, Gpu, energy_items
 
 _STAMP = "%Y/%m/%d %H:%M:%S.%f"
@@ -102,7 +102,8 @@ class SmiRows:
                 return
         gpu.add(ts_ms, power_mw)
         percent = self._percent(cells, columns.utilisation)
-        if self._batch.add(ts_ms, gpu.device, power.power_mw, percent, power.gap_reason):
+        source = POWER_SOURCES[columns.power_name]
+        if self._batch.add(ts_ms, gpu.device, power.power_mw, percent, power.gap_reason, source):
             yield from self._batch.take()
 
     def finish(self, column: str) -> Iterator[Item]:

@@ -90,14 +90,24 @@ class Batch:
         self._powers: list[int | None] = []
         self._percents: list[int | None] = []
         self._gaps: list[str | None] = []
+        self._sources: list[str] = []
 
-    def add(self, ts_ms: int, device: str, power_mw: int | None, percent: int | None, gap_reason: str | None) -> bool:
+    def add(
+        self,
+        ts_ms: int,
+        device: str,
+        power_mw: int | None,
+        percent: int | None,
+        gap_reason: str | None,
+        source: str,
+    ) -> bool:
         """Add a row; returns whether it is time to take the rows."""
         self._times.append(ts_ms)
         self._devices.append(device)
         self._powers.append(power_mw)
         self._percents.append(percent)
         self._gaps.append(gap_reason)
+        self._sources.append(source)
         return len(self._times) >= _BATCH_ROWS
 
     def take(self) -> Iterator[Item]:
@@ -111,13 +121,13 @@ class Batch:
             "power_mw": pa.array(self._powers, pa.int64()),
             "util_percent": pa.array(self._percents, pa.uint8()),
             "gap_reason": pa.array(self._gaps, pa.string()),
+            "source": pa.array(self._sources, pa.string()),
         }
         fixed = {
             "host": self._host,
             "kind": "gpu",
             "point": "board",
             "session": 0,
-            "source": "nvml_power",
             "is_estimate": False,
         }
         schema = POWER_SAMPLE.arrow_schema()

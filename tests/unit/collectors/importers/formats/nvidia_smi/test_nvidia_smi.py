@@ -110,13 +110,18 @@ def test_a_log_without_names_takes_the_stated_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "power_mw"),
-    [({}, 1000), ({"power_column": "power.draw.instant"}, 3000), ({"power_column": "power.draw.average"}, 2000)],
+    ("option", "power_mw", "source"),
+    [
+        ({}, 1000, "nvml_power"),
+        ({"power_column": "power.draw.instant"}, 3000, "nvml_power_instant"),
+        ({"power_column": "power.draw.average"}, 2000, "nvml_power_average"),
+    ],
 )
-def test_the_power_column_can_be_chosen(tmp_path: Path, option: dict[str, str], power_mw: int) -> None:
+def test_the_power_column_can_be_chosen(tmp_path: Path, option: dict[str, str], power_mw: int, source: str) -> None:
     header = "timestamp, uuid, power.draw [W], power.draw.average [W], power.draw.instant [W]"
     landed = _Landed(tmp_path, _log("2024/01/31 15:00:00.000, GPU-a, 1.00, 2.00, 3.00", header=header), **option)
     assert landed.power() == [("GPU-a", 0, power_mw)]
+    assert landed.rows()[0]["source"] == source
 
 
 @pytest.mark.parametrize(
