@@ -23,6 +23,7 @@ class Column:
         minimum: smallest accepted value, in the column's unit.
         maximum: largest accepted value, in the column's unit.
         allowed: closed set of values, or empty for a free value.
+        is_later: whether it was added to the table later: a file that lacks it is read as if it held NULL there.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Column:
     minimum: int | float | None = None
     maximum: int | float | None = None
     allowed: tuple[str, ...] = ()
+    is_later: bool = False
 
 
 @dataclass(frozen=True, slots=True)

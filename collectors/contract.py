@@ -3,7 +3,8 @@
 What belongs here: the columns of each landing table with type, unit, range and closed value sets, the natural key of a
 row, and the metadata keys of a file. What must not be here: reading, writing or judging of files (see ``landing``).
 
-The contract is versioned as a whole. A column may be added in a new version; none is renamed or given another unit.
+The contract is versioned as a whole. A column that may be NULL can be added, marked ``is_later``: files without it stay
+readable. None is renamed or given another unit.
 """
 
 from __future__ import annotations
@@ -135,8 +136,16 @@ WORK_COUNTER = LandingTable(
         _count("output_tokens_n", "Output tokens generated; NULL where they are not counted.", nullable=True),
         _text("other_unit", "Another unit of work, for example image."),
         Column("other_n", pa.float64(), None, "Amount of the other unit.", True, 0),
+        Column(
+            "instance",
+            pa.string(),
+            None,
+            "Server that did the work, host and address, where several serve the same; NULL where nobody says.",
+            nullable=True,
+            is_later=True,
+        ),
     ),
-    key=("start_ms", "end_ms", "job_id", "service", "model", "model_version"),
+    key=("start_ms", "end_ms", "job_id", "service", "model", "model_version", "instance"),
     time_column="start_ms",
     end_column="end_ms",
 )

@@ -128,7 +128,8 @@ def read_landed(path: Path, *, limits: ReadLimits | None = None, table: str | No
         _check_schema(file.schema_arrow, spec)
         _check_pages(file.metadata, memoryview(data), limits)
         # A dictionary of one 50 MB text and a million rows stays 50 MB until its sizes have been looked at.
-        texts = [column.name for column in spec.columns if pa.types.is_string(column.type)]
+        there = file.schema_arrow.names
+        texts = [item.name for item in spec.columns if pa.types.is_string(item.type) and item.name in there]
         rows = _read_rows(_open(data, limits, texts), spec, limits)
         _check_span(rows, spec, metadata)
     except (pa.ArrowException, OSError, OverflowError, MemoryError, UnicodeError, PageError) as error:
@@ -264,11 +265,13 @@ def _check_sizes(footer: pq.FileMetaData, metadata: dict[str, str], limits: Read
 
 
 def _check_schema(schema: pa.Schema, spec: contract.LandingTable) -> None:
-    expected = [column.name for column in spec.columns]
+    expected = [column.name for column in spec.columns if not column.is_later or column.name in schema.names]
     if sorted(schema.names) != sorted(expected):
         wrong = sorted(set(schema.names) ^ set(expected)) or ["a column twice"]
         raise _refuse(FileReason.WRONG_SCHEMA, f"columns differ from {spec.name}: " + ", ".join(wrong)[:300])
     for column in spec.columns:
+        if column.name not in schema.names:
+            continue
         found = schema.field(column.name).type
         if not _fits(found, column.type):
             raise _refuse(FileReason.WRONG_SCHEMA, f"{column.name} is {found}, must be {column.type}")
@@ -319,7 +322,11 @@ def _chunk_bytes(chunk: pq.ColumnChunkMetaData, rows: int, data: memoryview, lim
 
 def _read_rows(file: pq.ParquetFile, spec: contract.LandingTable, limits: ReadLimits) -> pa.Table:
     """Decode the rows and put them into the contract's order and types."""
-    table = file.read(use_threads=False).select([column.name for column in spec.columns])
+    table = file.read(use_threads=False)
+    for column in spec.columns:
+        if column.name not in table.column_names:
+            table = table.append_column(column.name, pa.nulls(table.num_rows, column.type))
+    table = table.select([column.name for column in spec.columns])
     if table.num_rows != file.metadata.num_rows:
         detail = f"{table.num_rows} rows read, {file.metadata.num_rows} in the footer"
         raise _refuse(FileReason.METADATA_MISMATCH, detail)

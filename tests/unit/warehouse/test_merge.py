@@ -103,6 +103,16 @@ def test_keys_with_nulls_are_keys(lake: Lake) -> None:
     assert lake.value("select count(*) from raw.quarantine_row") == 1
 
 
+def test_two_servers_that_did_the_same_work_in_the_same_minute_both_count(lake: Lake) -> None:
+    names = {"job_id": None, "service": "chat", "model": "m", "model_version": None, "other_unit": None}
+    counts = {"requests_n": 1, "input_tokens_n": 5, "output_tokens_n": 7, "other_n": None}
+    work = {"start_ms": T, "end_ms": T + 60_000} | names | counts
+    for at_ms, instance in ((100, "gpu-1/localhost:8000"), (200, "gpu-2/localhost:8000"), (300, None), (400, None)):
+        _take(lake, [work | {"instance": instance}], at_ms, table="work_counter")
+    assert lake.rows("select count(*), cast(sum(output_tokens_n) as int) from raw.work_counter") == [(3, 21)]
+    assert not _conflicts(lake)
+
+
 @pytest.mark.parametrize("text", ['quo"te', "back\\slash", "new\nline", "é 机", "\u2028", "null", "a/b", "\x01"])
 def test_keys_with_any_text_meet_again_in_quarantine(lake: Lake, text: str) -> None:
     for written_ms, team in ((300, "c"), (200, "b"), (100, "a"), (400, "b")):
