@@ -24,8 +24,8 @@ _VARIABLES = {"landing": "WATTLEDGER_LANDING", "host": "WATTLEDGER_HOST"}
 def configure(arguments: Namespace) -> None:
     """Fill in what neither a flag nor the environment states: from the configuration file, else the defaults.
 
-    Adds ``sources``, options of the sources, and ``of_host``, facility and provider as the file states them: a job's
-    own surroundings know those better than its host's file.
+    Adds ``sources``, options of the sources, ``work``, inference servers, and ``of_host``, facility and provider as the
+    file states them: a job's own surroundings know those better than its host's file.
 
     Args:
         arguments: what the command line says; changed in place.
@@ -35,11 +35,13 @@ def configure(arguments: Namespace) -> None:
     """
     stated: dict[str, Any] = {}
     sources = SourceOptions()
+    arguments.work = ()
     if place := arguments.config or os.environ.get(ENV_CONFIG):
         from .settings import load_settings
 
         settings = load_settings(Path(place))
         sources, stated = settings.sources, settings.agent._asdict()
+        arguments.work = settings.work
         for warning in settings.warnings:
             print(f"wattledger-collect: {warning}", file=sys.stderr)  # noqa: T201 - told as the command line tells it
     if getattr(arguments, "estimate_denied", False):

@@ -222,6 +222,14 @@ def some_of(*choices: str) -> Callable[[object], tuple[str, ...]]:
     return read
 
 
+def some_texts(value: object) -> tuple[str, ...]:
+    """Return a list of texts that are not blank."""
+    if isinstance(value, list) and value and all(isinstance(item, str) and item.strip() for item in value):
+        return tuple(value)
+    msg = "a list of texts"
+    raise UnexpectedError(msg)
+
+
 def _a_table(value: object) -> dict[str, Any]:
     if isinstance(value, dict):
         return value

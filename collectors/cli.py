@@ -10,6 +10,7 @@ through; 127 and 126 for a command that is not found or cannot be executed, 128 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .jobs import Job
+    from .work.meter import WorkMeter
 
 EXIT_USAGE, EXIT_NOT_MEASURED, EXIT_LOST_ROWS = 2, 3, 4
 
@@ -276,12 +278,26 @@ def _agent(arguments: argparse.Namespace) -> int:
     try:
         if arguments.require and not _is_measured(found):
             return EXIT_NOT_MEASURED
-        loop = SamplingLoop(settings, [*found.sources, *found.awaited()])
+        loop = SamplingLoop(settings, [*found.sources, *found.awaited()], work=_work(arguments, settings))
         if arguments.metrics:
             _serve_metrics(arguments.metrics, loop)
         return EXIT_LOST_ROWS if run_agent(loop, stop).has_loss else 0
     finally:
         _close(found)
+
+
+def _work(arguments: argparse.Namespace, settings: LoopSettings) -> WorkMeter | None:
+    """Return what counts the work of inference servers; nothing is loaded where there are none."""
+    if not arguments.work:
+        return None
+    from .work.meter import WorkMeter
+
+    return WorkMeter(arguments.work, host=settings.host, state_dir=settings.state_dir, tell=_tell)
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(f"wattledger-collect: {text}", file=sys.stderr, flush=True)
 
 
 def _event(arguments: argparse.Namespace) -> int:
@@ -310,7 +326,7 @@ def _event(arguments: argparse.Namespace) -> int:
         state=arguments.state,
         exit_code=arguments.exit_code,
         ts_ms=arguments.ts_ms,
-        tell=lambda text: print(f"wattledger-collect: {text}", file=sys.stderr),
+        tell=_tell,
     )
     return 0 if done else EXIT_LOST_ROWS
 
@@ -350,6 +366,10 @@ def _probe(arguments: argparse.Namespace) -> int:
     finally:
         _close(found)
     measured = is_measured(rows)
+    if arguments.work:
+        from .work.probe import work_findings
+
+        rows += work_findings(arguments.work, host=_host(arguments))
     if arguments.json:
         report = {"host": _host(arguments), "version": __version__, "measured": measured, "findings": rows}
         print(json.dumps(report, indent=2))

@@ -134,7 +134,16 @@ def _own(loop: SamplingLoop) -> Iterator[_Metric]:
             "Stamps ahead of the wall clock.",
             state["clock_offset_ms"] / 1000,
         ),
+        (
+            "wattledger_work_failing",
+            "gauge",
+            "Inference servers that are not read.",
+            state["work_failing_n"],
+        ),
+        ("wattledger_work_resets_total", "counter", "Restarts of their counters seen.", state["work_resets_n"]),
     ):
+        if value is None:
+            continue
         metric = _Metric(name, kind, text)
         metric.values.append(({"host_name": loop.settings.host}, value))
         yield metric

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .clock import Tick, Waitable
     from .sources.common import PowerSource
+    from .work.meter import WorkMeter
 
 SYNC_S = 10.0
 """Time between two writes of the journal [s]: the most that a kill can cost."""
@@ -72,6 +73,7 @@ class SamplingLoop:
         clock: Clock | None = None,
         stderr: TextIO | None = None,
         child: LandingChild | None = None,
+        work: WorkMeter | None = None,
     ) -> None:
         """Set up the loop; nothing is read yet.
 
@@ -81,6 +83,7 @@ class SamplingLoop:
             clock: where the time comes from.
             stderr: where trouble is told.
             child: what turns journals into landing files; by default a short-lived process.
+            work: what counts the work of inference servers, if anything does.
 
         Raises:
             ValueError: if a time of the settings is not positive.
@@ -110,6 +113,7 @@ class SamplingLoop:
             max_bytes=settings.max_spool_bytes,
         )
         self.sampler = Sampler(sources, self.spool)
+        self.work = work
         self.child = child or LandingChild(settings.landing, settings.host, self.tell)
         self._deadline_ns = self._clock.monotonic_ns()
         self._sync_at_ns = self._deadline_ns + self._sync_ns
@@ -125,6 +129,8 @@ class SamplingLoop:
         self._last_ms = tick.ts_ms
         if self._lock.is_held:
             self.sampler.sample(tick)
+        if self.work is not None:
+            self.work.take(tick)
         if self._asset_rows is None:
             devices = self.sampler.devices.values()
             self._asset_rows = self._assets.first_seen(devices, tick.ts_ms, self.settings.facility)
@@ -150,6 +156,7 @@ class SamplingLoop:
         if now_ns >= self._flush_at_ns:
             self._flush_at_ns = now_ns + self._flush_ns
             self._sync_at_ns = now_ns + self._sync_ns
+            self._gather()
             self.spool.rotate()
             self._hand_over()
             self.child.start(self.spool.folder)
@@ -161,13 +168,21 @@ class SamplingLoop:
     def sync(self) -> None:
         """Bring to disk what there is."""
         self._sync_at_ns = self._clock.monotonic_ns() + self._sync_ns
+        self._gather()
         self.spool.sync()
         self._hand_over()
 
-    def _hand_over(self) -> None:
+    def _gather(self, *, end: bool = False) -> None:
+        """Give the spool the rows of work that are due; their own state is on disk before them, see ``work.state``."""
+        if self.work is not None:
+            self.spool.add_rows("work_counter", self.work.to_sync(end=end))
+
+    def _hand_over(self, *, end: bool = False) -> None:
         """Leave the state of counters and clock for the next collector; after the samples, never before them."""
         if self.spool.failing is not None:
             return
+        if self.work is not None:
+            self.work.synced(end=end)
         with contextlib.suppress(OSError):
             if self._lock.is_held:
                 self._state.save({"clock": self._ticks.state(), "counters": self.sampler.state()})
@@ -177,9 +192,12 @@ class SamplingLoop:
 
     def finish(self) -> LandingReport:
         """Bring everything to disk and land it; what cannot be landed stays in the spool, and that is told."""
+        self._gather(end=True)
         done = self.spool.rotate(end=True)
-        self._hand_over()
+        self._hand_over(end=True)
         self._lock.release()
+        if self.work is not None:
+            self.work.close()
         if not done:
             done = self._rescue()
         report = self.child.run(self.spool.folder)
@@ -222,4 +240,6 @@ class SamplingLoop:
             "spool_failing": self.spool.failing is not None,
             "landing_failing": self.child.failing is not None,
             "clock_offset_ms": self._ticks.offset_ms,
+            "work_failing_n": self.work.failing_n if self.work else None,
+            "work_resets_n": self.work.resets_n if self.work else None,
         }

@@ -125,14 +125,15 @@ class SamplerLock:
     have a difference.
     """
 
-    def __init__(self, state_dir: Path, host: str) -> None:
+    def __init__(self, state_dir: Path, host: str, *, name: str = "sampler") -> None:
         """Name the lock; it is not taken yet.
 
         Args:
             state_dir: folder of the lock file.
             host: host name.
+            name: what is locked.
         """
-        self._path = state_dir / f"sampler-{host_hash(host)}.lock"
+        self._path = state_dir / f"{name}-{host_hash(host)}.lock"
         self._descriptor: int | None = None
         self._held = False
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ._settings_table import (
     SettingsError,
     Table,
+    UnexpectedError,
     a_device,
     a_flag,
     a_number,
@@ -24,6 +25,7 @@ from ._settings_table import (
     one_of,
     seconds,
     some_of,
+    some_texts,
 )
 from .closed_sets import DEVICE_KINDS, POINTS
 from .sources.options import (
@@ -36,13 +38,11 @@ from .sources.options import (
     ScrapeOptions,
     SourceOptions,
 )
+from .work.options import WORK_EVERY_S, WORK_KINDS, WORK_TIMEOUT_S, ModelName, WorkSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WORK_KINDS = ("vllm", "tgi", "triton", "sglang", "otel")
-WORK_EVERY_S = 15.0
-"""Time between two readings of an inference server's counters [s]."""
 _TABLES = ("agent", "redfish", "ipmi", "scrape", "hwmon", "estimate", "work")
 _SCRAPED_KINDS = tuple(kind for kind in DEVICE_KINDS if kind in ("gpu", "cpu", "dram", "node"))
 _NODE_POINTS = tuple(point for point in POINTS if point in ("ac", "dc"))
@@ -73,26 +73,6 @@ class AgentSettings(NamedTuple):
     spool_mb: float | None = None
     facility: str | None = None
     provider: str | None = None
-
-
-class WorkSettings(NamedTuple):
-    """An inference server whose counters of work are read.
-
-    Attributes:
-        url: address of its metrics.
-        kind: what server it is, one of ``WORK_KINDS``.
-        model: model that it serves.
-        model_version: version of that model.
-        service: name of the service.
-        every_s: time between two readings [s].
-    """
-
-    url: str
-    kind: str
-    model: str
-    model_version: str | None = None
-    service: str | None = None
-    every_s: float = WORK_EVERY_S
 
 
 class Settings(NamedTuple):
@@ -140,9 +120,10 @@ def load_settings(path: Path) -> Settings:
         _hwmon(top.table("hwmon")),
         _estimate(top.table("estimate")),
     )
-    work = tuple(_work(table) for table in top.tables("work"))
+    work = tuple(_work(table, warnings) for table in top.tables("work"))
     top.finish(_TABLES)
     _check_nodes(path, sources)
+    _check_works(path, work)
     return Settings(agent, sources, work, tuple(warnings))
 
 
@@ -245,17 +226,63 @@ def _estimate(table: Table) -> EstimateOptions:
     return options
 
 
-def _work(table: Table) -> WorkSettings:
-    settings = WorkSettings(
+def _work(table: Table, warnings: list[str]) -> WorkSettings:
+    options = WorkSettings(
         url=table.need("url", a_url),
         kind=table.need("kind", one_of(*WORK_KINDS)),
-        model=table.need("model", a_text),
+        model=table.get("model", a_text),
         model_version=table.get("model_version", a_text),
         service=table.get("service", a_text),
         every_s=table.get("every_s", seconds, WORK_EVERY_S),
+        job_id=table.get("job_id", a_text),
+        models=table.get("models", _model_names, {}),
+        leave_out=table.get("leave_out", some_texts, ()),
+        timeout_s=table.get("timeout_s", seconds, WORK_TIMEOUT_S),
+        max_bytes=int(table.get("max_mb", _MEGABYTES, 8.0) * _MB),
+        token_env=table.get("token_env", a_variable),
+        ca_file=table.get("ca_file", table.a_path_text),
+        is_verified=table.get("verify", a_flag, default=True),
     )
     table.finish()
-    return settings
+    if options.model is None and not options.models:
+        problem = "is missing: say what you call the model, or models = { its-name = your-name }"
+        raise table.error("model", problem)  # noqa: EM101 - a key
+    if options.model is None and options.model_version is not None:
+        problem = 'belongs to `model`, which is missing; write models = { "x" = { model = "y", model_version = "1" } }'
+        raise table.error("model_version", problem)  # noqa: EM101 - a key
+    if twice := set(options.models) & set(options.leave_out):
+        problem = f"and models both name {sorted(twice)[0]!r}"
+        raise table.error("leave_out", problem)  # noqa: EM101 - a key
+    secret = "token" if options.token_env is not None else None
+    _check_transport(table, options.url, secret, warnings, is_verified=options.is_verified)
+    return options
+
+
+def _model_names(value: object) -> dict[str, ModelName]:
+    """Return what the organisation calls the models of a server, by the server's names."""
+    msg = (
+        'a table such as { "its name" = "your name" } or { "its name" = { model = "your name", model_version = "1" } }'
+    )
+    if not isinstance(value, dict) or not value:
+        raise UnexpectedError(msg)
+    found: dict[str, ModelName] = {}
+    for served, name in value.items():
+        parts = {"model": name} if isinstance(name, str) else name
+        if not isinstance(parts, dict) or not {"model"} <= set(parts) <= {"model", "model_version"}:
+            raise UnexpectedError(msg)
+        if not all(isinstance(text, str) and text.strip() for text in parts.values()):
+            raise UnexpectedError(msg)
+        found[served] = ModelName(**parts)
+    return found
+
+
+def _check_works(path: Path, works: tuple[WorkSettings, ...]) -> None:
+    """Refuse to count one server twice."""
+    urls = [options.url for options in works]
+    repeated = next((url for url in urls if urls.count(url) > 1), None)
+    if repeated is not None:
+        msg = f"{path}: two [[work]] read {repeated}: its work would count twice; several models of it go into `models`"
+        raise SettingsError(msg)
 
 
 def _check_nodes(path: Path, sources: SourceOptions) -> None:
