@@ -21,6 +21,7 @@ MODULES: dict[str, str] = {
     "mlperf-power": "mlperf_power",
     "nvidia-smi": "nvidia_smi",
     "prometheus": "prometheus",
+    "requests": "requests",
     "slurm": "slurm",
     "cloud-export": "cloud_export",
 }
