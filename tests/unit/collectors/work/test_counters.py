@@ -80,7 +80,7 @@ def test_a_series_of_a_relay_may_have_been_there_before():
 
 
 def test_a_restart_of_a_relay_says_nothing_about_the_counters():
-    _, steps = run("otel", GENAI, [(0, {"a": 100}, BEFORE_S), (15, {"a": 105}, NOON_MS / 1000 + 10)])
+    _, steps = run("otel", GENAI, [(0, {"a": 100}, BEFORE_S), (15, {"a": 105, "b": 70}, NOON_MS / 1000 + 10)])
     assert tokens(steps[1]) == 5
 
 

@@ -190,6 +190,26 @@ def test_rows_wait_in_memory_while_the_state_cannot_be_written(host, monkeypatch
     assert tokens(host.rows()) == 195 - 15
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_rows_that_no_journal_takes_are_not_forgotten(host, monkeypatch, dies):
+    """The state can be written and the journal cannot: what is in neither landing nor journal stays in the state."""
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    host.run(30, lambda _: host.server.work(1, 1))
+    with monkeypatch.context() as broken:
+        broken.setattr(host.loop.spool, "_write", full)
+        host.run(200, lambda _: host.server.work(1, 1))
+        if dies:
+            host.die()
+    if dies:
+        host.begin()
+    host.run(65, lambda _: host.server.work(1, 1))
+    host.loop.finish()
+    assert tokens(host.rows()) == host.seen[-1] - host.seen[0]
+
+
 def test_one_of_two_agents_of_a_host_counts(host, clock):
     other = WorkMeter(
         [host.options], host="gpu-1", state_dir=host.root / "state", tell=print, clock=clock, is_threaded=False

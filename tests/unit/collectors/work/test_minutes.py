@@ -36,6 +36,8 @@ def rows(readings_s, every_s=15.0, resets=()):
         ([0, 15, 30, 45, 90, 105, 120], 15.0, [(0, 45), (45, 90), (90, 120)]),
         # The server was down: what is before, the outage, what is after.
         ([0, 15, 30, 1800, 1815, 1830, 1845, 1860], 15.0, [(0, 30), (30, 1800), (1800, 1860)]),
+        # Longer than a minute is a row of its own, also where the whole minute is nearer to its end.
+        ([0, 10, 75, 90, 105, 120], 15.0, [(0, 10), (10, 75), (75, 120)]),
         # An interval that does not divide a minute, and one that is longer.
         ([0, 40, 80, 120, 160], 40.0, [(0, 40), (40, 120), (120, 160)]),
         ([0, 300, 600], 300.0, [(0, 300), (300, 600)]),
