@@ -178,7 +178,10 @@ class HttpClient:
         sent = {"User-Agent": "wattledger-collect", "Accept-Encoding": "identity", **headers}
         connection.request(method, path or "/", body=body, headers=sent)
         response = connection.getresponse()
-        content = self._content(response)
+        try:
+            content = self._content(response)
+        finally:
+            response.close()
         answer = Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, content)
         if response.will_close:
             self.close()
@@ -234,26 +237,37 @@ class HttpClient:
 class _TimedSocket:
     """A socket whose every step has only the time that is left for the whole request.
 
-    Without it a host that sends a byte now and then would be waited for without end.
+    Without it a host that sends a byte now and then would be waited for without end. As with a socket of the standard
+    library, closing it takes effect when nobody reads from it any more: an answer to be followed by the end of the
+    connection is read after the connection was given up.
     """
 
     def __init__(self, inner: socket.socket, remaining_s: Callable[[], float]) -> None:
         self._inner, self._remaining_s = inner, remaining_s
+        self._readers_n, self._is_given_up = 0, False
 
     def sendall(self, data: bytes) -> None:
         self._inner.settimeout(self._remaining_s())
         self._inner.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReader(self._inner, self._remaining_s))
+        self._readers_n += 1
+        return io.BufferedReader(_TimedReader(self._inner, self._remaining_s, self._released))
 
     def close(self) -> None:
-        self._inner.close()
+        self._is_given_up = True
+        if not self._readers_n:
+            self._inner.close()
+
+    def _released(self) -> None:
+        self._readers_n -= 1
+        if self._is_given_up and not self._readers_n:
+            self._inner.close()
 
 
 class _TimedReader(io.RawIOBase):
-    def __init__(self, inner: socket.socket, remaining_s: Callable[[], float]) -> None:
-        self._inner, self._remaining_s = inner, remaining_s
+    def __init__(self, inner: socket.socket, remaining_s: Callable[[], float], released: Callable[[], None]) -> None:
+        self._inner, self._remaining_s, self._released = inner, remaining_s, released
 
     def readable(self) -> bool:
         return True
@@ -261,6 +275,11 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401
         self._inner.settimeout(self._remaining_s())
         return self._inner.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._released()
 
 
 def _usable(answer: Answer) -> Answer:
