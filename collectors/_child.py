@@ -43,7 +43,12 @@ class Child:
     """The measured command: its process, its end, and the signals that are passed on to it."""
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], *, join: Callable[[], None] | None = None
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        join: Callable[[], None] | None = None,
+        before_signal: Callable[[], None] | None = None,
     ) -> None:
         """Name the command.
 
@@ -51,8 +56,10 @@ class Child:
             command: program and arguments.
             environ: its environment.
             join: called in the new process before the command runs, for example to enter a control group.
+            before_signal: called before a signal is passed on to it, in a signal handler; it must be short.
         """
         self._command, self._environ, self._join = list(command), dict(environ), join
+        self._before_signal = before_signal
         self._process: subprocess.Popen[bytes] | None = None
         self._signals: list[int] = []
         self._pending: list[int] = []
@@ -99,6 +106,8 @@ class Child:
         if self._process is None:
             self._pending.append(signum)
         else:
+            if self._before_signal is not None:
+                self._before_signal()
             self._process.send_signal(signum)
 
     def _wait(self) -> None:

@@ -10,7 +10,6 @@ through; 127 and 126 for a command that is not found or cannot be executed, 128 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import signal
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from ._configured import configure
 from .clock import Wake
-from .closed_sets import JOB_STATES, PHASES, TOLD_EVENTS
+from .closed_sets import JOB_STATES, PHASES, TOLD_EVENTS, WORK_KINDS
 from .loop import LoopSettings, SamplingLoop
 from .sources import Discovery, discover
 from .usage import UsageError
@@ -98,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         help="what it holds: all of the host, or processors and memory by the CPU time it uses (or WATTLEDGER_HOLD)",
     )
     execute.add_argument("--gpus", metavar="LIST", help="with --hold share: its GPUs; or CUDA_VISIBLE_DEVICES")
+    execute.add_argument("--work-url", metavar="URL", help="it serves models: count what its metrics at URL say")
+    execute.add_argument("--work-kind", choices=WORK_KINDS, help="what server it is, with --work-url")
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command, after --")
     _add_sampling_flags(execute)
     execute.set_defaults(run=_exec)
@@ -234,7 +235,8 @@ def _exec(arguments: argparse.Namespace) -> int:
     try:
         if arguments.require and not _is_measured(found):
             return EXIT_NOT_MEASURED
-        result = run_job(command, job, settings, found.sources, hold=arguments.hold, gpus=arguments.gpus)
+        work = _work(arguments, settings, job)
+        result = run_job(command, job, settings, found.sources, hold=arguments.hold, gpus=arguments.gpus, work=work)
         return result.exit_code or 0
     finally:
         _close(found)
@@ -286,18 +288,13 @@ def _agent(arguments: argparse.Namespace) -> int:
         _close(found)
 
 
-def _work(arguments: argparse.Namespace, settings: LoopSettings) -> WorkMeter | None:
+def _work(arguments: argparse.Namespace, settings: LoopSettings, job: Job | None = None) -> WorkMeter | None:
     """Return what counts the work of inference servers; nothing is loaded where there are none."""
-    if not arguments.work:
+    if not (arguments.work if job is None else arguments.work_url):
         return None
-    from .work.meter import WorkMeter
+    from .work.flags import meter_of
 
-    return WorkMeter(arguments.work, host=settings.host, state_dir=settings.state_dir, tell=_tell)
-
-
-def _tell(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        print(f"wattledger-collect: {text}", file=sys.stderr, flush=True)
+    return meter_of(arguments, settings, job)
 
 
 def _event(arguments: argparse.Namespace) -> int:
@@ -326,7 +323,7 @@ def _event(arguments: argparse.Namespace) -> int:
         state=arguments.state,
         exit_code=arguments.exit_code,
         ts_ms=arguments.ts_ms,
-        tell=_tell,
+        tell=lambda text: print(f"wattledger-collect: {text}", file=sys.stderr),
     )
     return 0 if done else EXIT_LOST_ROWS
 

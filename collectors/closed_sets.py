@@ -46,5 +46,7 @@ JOB_EVENTS = ("submitted", "started", "heartbeat", "phase_changed", "ended")
 TOLD_EVENTS = tuple(event for event in JOB_EVENTS if event != "heartbeat")
 """Events that somebody else than a sampler can tell."""
 JOB_STATES = ("completed", "failed", "cancelled", "interrupted", "timeout")
+WORK_KINDS = ("vllm", "tgi", "triton", "sglang", "otel")
+"""Inference servers whose counters are known."""
 ASSET_KINDS = ("accelerator", "cpu", "server", "switch", "facility")
 ASSET_EVENTS = ("purchased", "in_service", "moved", "repaired", "retired")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .jobs import Job
     from .landing_child import LandingChild
     from .sources.common import PowerSource
+    from .work.meter import WorkMeter
 
 HEARTBEAT_S = 60.0
 """Time between two heartbeat events of a job [s]."""
@@ -73,6 +74,7 @@ def run_job(
     landing_child: LandingChild | None = None,
     hold: str = "host",
     gpus: str | None = None,
+    work: WorkMeter | None = None,
 ) -> ExecResult:
     """Run a command, sample the host meanwhile, and land samples and job events.
 
@@ -90,6 +92,8 @@ def run_job(
         landing_child: what turns journals into landing files; by default a short-lived process.
         hold: ``host``, all of it, or ``share``, by the CPU time that the command and its descendants use.
         gpus: with ``share``, indices or UUIDs of the GPUs that it was given; by default ``CUDA_VISIBLE_DEVICES``.
+        work: what counts the work of the command, if it serves models. It is asked a last time before a signal that
+            ends the command is passed on.
 
     Returns:
         What became of the command.
@@ -97,12 +101,14 @@ def run_job(
     Raises:
         UsageError: if this host has no such GPU; the command is not started.
     """
-    loop = SamplingLoop(settings, sources, clock=clock, stderr=stderr, child=landing_child)
+    loop = SamplingLoop(settings, sources, clock=clock, stderr=stderr, child=landing_child, work=work)
     with tempfile.TemporaryDirectory(prefix="wattledger-") as folder:
         report = Path(folder) / "report.jsonl"
         environ = os.environ if environ is None else environ
         cpu = CpuTime() if hold == "share" else None
-        child = Child(command, {**environ, ENV_REPORT: str(report)}, join=cpu.join if cpu else None)
+        last_words = None if work is None else work.poll_at_once
+        joins = cpu.join if cpu else None
+        child = Child(command, {**environ, ENV_REPORT: str(report)}, join=joins, before_signal=last_words)
         held: Hold = HostHold(job, settings.host)
         if cpu is not None:
             loop.child.watcher = cpu  # landing is ours, not the job's

@@ -27,7 +27,7 @@ from ._settings_table import (
     some_of,
     some_texts,
 )
-from .closed_sets import DEVICE_KINDS, POINTS
+from .closed_sets import DEVICE_KINDS, POINTS, WORK_KINDS
 from .sources.options import (
     EVERY_S,
     TIMEOUT_S,
@@ -38,7 +38,7 @@ from .sources.options import (
     ScrapeOptions,
     SourceOptions,
 )
-from .work.options import WORK_EVERY_S, WORK_KINDS, WORK_TIMEOUT_S, ModelName, WorkSettings
+from .work.options import WORK_EVERY_S, WORK_TIMEOUT_S, ModelName, WorkSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

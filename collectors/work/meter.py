@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .options import WorkSettings
 
 
+LAST_WORDS_S = 1.0
+"""Longest time for the last reading of a server that is about to be ended [s]."""
+
+
 class WorkMeter:
     """Counts the work of some servers.
 
@@ -133,6 +137,10 @@ class WorkMeter:
         """
         for poller in self._pollers:
             poller.poll(at_most_s)
+
+    def poll_at_once(self) -> None:
+        """Read every server once more, because it is about to end; it may be called in a signal handler."""
+        self.poll(LAST_WORDS_S)
 
     def close(self) -> None:
         """End the threads and let another collector of this host count."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-WORK_KINDS = ("vllm", "tgi", "triton", "sglang", "otel")
 WORK_EVERY_S = 15.0
 """Time between two readings of an inference server's counters [s]."""
 WORK_TIMEOUT_S = 4.0
@@ -33,7 +32,7 @@ class WorkSettings(NamedTuple):
 
     Attributes:
         url: address of its metrics.
-        kind: what server it is, one of ``WORK_KINDS``.
+        kind: what server it is, one of ``closed_sets.WORK_KINDS``.
         model: what the organisation calls the model; ``None`` where ``models`` says it, or the server's own names hold.
         model_version: version of that model.
         service: name of the service.

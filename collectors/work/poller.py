@@ -31,7 +31,8 @@ class WorkPoller:
         """
         self._server, self._every_ms, self._clock = server, max(round(every_s * _MS_PER_S), 1), clock
         self._ready: list[WorkReading | str] = []
-        self._lock, self._reading = threading.Lock(), threading.Lock()
+        # Reentrant: a signal handler may want a reading while its thread takes what is ready.
+        self._lock, self._reading = threading.RLock(), threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wattledger-work", daemon=True) if is_threaded else None
 
@@ -52,7 +53,9 @@ class WorkPoller:
         Args:
             at_most_s: a shorter time than usual [s].
         """
-        with self._reading:
+        if not self._reading.acquire(timeout=-1 if at_most_s is None else at_most_s):
+            return  # the reading that goes on says the same
+        try:
             found: WorkReading | str
             try:
                 found = self._server.read() if at_most_s is None else self._server.read(at_most_s)
@@ -62,6 +65,8 @@ class WorkPoller:
                 found = f"{type(error).__name__} {error}"
             with self._lock:
                 self._ready.append(found)
+        finally:
+            self._reading.release()
 
     def close(self) -> None:
         """End the thread and release the server."""
