@@ -23,6 +23,8 @@ SAME_START_S = 1.0
 """Two statements of one moment may differ by this much [s]."""
 SKEW_S = 60.0
 """The server's clock may differ from ours by this much [s]."""
+MOST_FALLS, WATCH_MS = 3, 300_000
+"""Counters that fell so often within so long [ms] are not those of one process that restarts."""
 _MS_PER_S = 1_000
 
 Served = tuple[str | None, str | None]
@@ -71,6 +73,8 @@ class ServerCounters:
         self._start_s: float | None = None
         self._values: dict[str, tuple[int, float | None]] = {}
         self._ranks: dict[str, int] = {}
+        self._falls_ms: list[int] = []
+        self._is_fallen = False
 
     def update(self, at_ms: int, reading: WorkReading) -> Step | None:
         """Take a reading; return what was done since the one before, ``None`` if that is not known.
@@ -96,7 +100,7 @@ class ServerCounters:
             self._ranks.clear()
         known_ms = self._since_ms if begin_ms is None else begin_ms
         work: Totals = {}
-        resets = is_restarted
+        resets, self._is_fallen = is_restarted, False
         for name, point in self._chosen(reading):
             done, is_reset = self._done(name, point, start_s, known_ms, is_restarted=is_restarted)
             resets |= is_reset
@@ -106,6 +110,13 @@ class ServerCounters:
             sums[point.metric.quantity] = sums.get(point.metric.quantity, 0) + done
         self._keep(at_ms, reading)
         self.resets_n += resets
+        if self._is_flapping(at_ms):
+            self.trouble = (
+                f"its counters fell {len(self._falls_ms)} times in {WATCH_MS // 60_000} minutes: several processes "
+                "answer at this address, or it ends again and again; nothing is counted until they rise so long; name "
+                "every process in a [[work]] of its own, not what distributes requests to them"
+            )
+            return None
         if begin_ms is None and (self._since_ms is None or not any(sums.values() for sums in work.values())):
             return None
         born_ms = None if start_s is None else round(start_s * _MS_PER_S)
@@ -173,6 +184,7 @@ class ServerCounters:
             value, created_s = before
             is_new = point.created_s is not None and created_s is not None and abs(point.created_s - created_s) > 1e-3
             if is_restarted or is_new or point.value < value:
+                self._is_fallen |= not (is_restarted or is_new)
                 return point.value, True
             return point.value - value, False
         born_s = max((moment for moment in (start_s, point.created_s) if moment is not None), default=None)
@@ -180,6 +192,13 @@ class ServerCounters:
         if is_born_after or (self._kind.is_own and self.at_ms is not None):
             return point.value, False
         return (0, False) if self.at_ms is not None else (None, False)
+
+    def _is_flapping(self, at_ms: int) -> bool:
+        """Return whether counters fell too often of late, told by nothing but their values."""
+        self._falls_ms = [fall_ms for fall_ms in self._falls_ms if 0 <= at_ms - fall_ms < WATCH_MS]
+        if self._is_fallen:
+            self._falls_ms.append(at_ms)
+        return len(self._falls_ms) >= MOST_FALLS
 
     def _keep(self, at_ms: int, reading: WorkReading) -> None:
         kept = {} if self._kind.is_own else self._values
