@@ -16,7 +16,7 @@ from typing import Any
 from bench import report
 from bench.tables import Section
 
-NAMES = ("kernel", "rivals", "chain", "new_hour", "layout", "small_files", "collectors")
+NAMES = ("kernel", "rivals", "chain", "new_hour", "hourly", "layout", "small_files", "collectors")
 
 
 def main() -> int:

@@ -52,16 +52,16 @@ def set_up(home: str, days_n: int, new_hours_n: int) -> None:
                 homes.land_jobs(config, _with_services(fleet, hour_ms, number_of == 0), hour_ms, hour_ms + MS_PER_HOUR)
             homes.enter_hours(lake, hours)
             engine.note_days(lake, [homes.day_of(data.FIRST_MS)], "made")
-            _run(engine, lake)
+            run_pass(engine, lake)
             history.copy_day(lake, homes.day_of(data.FIRST_MS), days_n)
-        _land(config, fleet, NEW_DAY_MS, is_first=not days_n)
-        _run(engine, lake)
+        land(config, fleet, NEW_DAY_MS, is_first=not days_n)
+        run_pass(engine, lake)
     for hour in range(1, 1 + new_hours_n):
         waiting = homes.write_config(Path(home) / "waiting" / str(hour))
-        _land(waiting, fleet, NEW_DAY_MS + hour * MS_PER_HOUR, is_first=False)
+        land(waiting, fleet, NEW_DAY_MS + hour * MS_PER_HOUR, is_first=False)
 
 
-def _land(config: Any, fleet: Any, hour_ms: int, *, is_first: bool) -> None:  # noqa: ANN401
+def land(config: Any, fleet: Any, hour_ms: int, *, is_first: bool) -> None:  # noqa: ANN401
     """Land readings and jobs of an hour; services began with the first one and say every hour that they are alive."""
     from bench import homes
 
@@ -95,7 +95,7 @@ def _lasting(row: dict[str, Any]) -> str:
     return f"{kind}-{number_of}"
 
 
-def _run(engine: Any, lake: Any) -> Any:  # noqa: ANN401
+def run_pass(engine: Any, lake: Any) -> Any:  # noqa: ANN401
     """Do what ``engine.run_all`` does, without publishing."""
     report = engine.RunReport()
     run = engine.begin(lake)
@@ -130,7 +130,7 @@ def hour(meter: Meter, home: str, number_of: int) -> dict[str, Any]:
     with open_lake(config) as lake:
         profile.attach(lake)
         with meter:
-            report = _run(engine, lake)
+            report = run_pass(engine, lake)
     return {
         "steps": [(name, seconds) for name, seconds, _ in profile.rows()],
         "statements": list(profile.statements.items()),

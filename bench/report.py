@@ -180,7 +180,7 @@ def _machines(results: Results) -> str:
     return "\n".join(lines)
 
 
-_ORDER = ("kernel", "rivals", "chain", "new_hour", "layout", "small_files", "collectors")
+_ORDER = ("kernel", "rivals", "chain", "new_hour", "hourly", "layout", "small_files", "collectors")
 
 
 def _place(name: str) -> tuple[int, str]:

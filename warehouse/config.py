@@ -49,10 +49,19 @@ class Landing(_Section):
 
 
 class LakeSection(_Section):
-    """Catalog and data of the lake."""
+    """Catalog and data of the lake.
+
+    Attributes:
+        catalog: ``sqlite:`` and a file, or ``postgres:`` and a connection string.
+        data: folder or object store of its files.
+        all_snapshots_days: how long every earlier state of the lake stays readable.
+        daily_snapshots_days: how long the last state of each day does; that of each month always does.
+    """
 
     catalog: str = "sqlite:lake.sqlite"
     data: str = "lake"
+    all_snapshots_days: Annotated[int, Field(ge=1, le=100_000)] = 1
+    daily_snapshots_days: Annotated[int, Field(ge=1, le=100_000)] = 31
 
     @field_validator("catalog")
     @classmethod

@@ -10,6 +10,7 @@ each row in which snapshot it came, so that time travel shows the same as before
 from __future__ import annotations
 
 from warehouse.lake import CATALOG, Lake
+from warehouse.retention import forget
 
 # Files of a table and month are merged once so many are below a size, so that a row is written again only a few times:
 # in a month that is over, few, as no more will come; in the newest one some days or hours.
@@ -18,7 +19,8 @@ SIZES_BYTES = (1_000_000, 16_000_000, 256_000_000)
 # Files of which rows were deleted cannot be merged before they are written again without these; of a large file, with
 # some rows of jobs that go on, only once it pays.
 MIN_DELETED_FRACTION = 0.0005
-# Files that were merged stay as long as a reader that began before may still want them.
+# Files that were merged, or that only forgotten snapshots had, stay as long as a reader that began before may want
+# them.
 KEPT_INTERVAL = "1 DAY"
 
 _META = f"__ducklake_metadata_{CATALOG}"
@@ -53,7 +55,7 @@ def due(lake: Lake) -> list[tuple[str, str, int]]:
 
 
 def tidy(lake: Lake) -> int:
-    """Merge small files where there are many, and remove files that were merged long enough ago.
+    """Forget old snapshots, merge small files where there are many, remove files that nobody needs any more.
 
     Args:
         lake: an open, writable lake.
@@ -61,12 +63,13 @@ def tidy(lake: Lake) -> int:
     Returns:
         Files that were merged.
     """
+    forgotten = forget(lake)
     merged = 0
     # What became of the smaller files may be one of many larger ones.
     for size in SIZES_BYTES:
         for schema, name in [(schema, name) for schema, name, below in due(lake) if below == size]:
             merged += _merge(lake, schema, name, size)
-    if merged:
+    if merged or forgotten:
         with lake.locked():
             lake.rows(f"FROM ducklake_cleanup_old_files('{CATALOG}', older_than => now() - INTERVAL {KEPT_INTERVAL})")
     return merged

@@ -22,6 +22,8 @@ path = "landing"                   # where collectors put their files
 [lake]
 catalog = "sqlite:lake.sqlite"     # or postgres:<connection string>
 data = "lake"                      # or s3://bucket/prefix
+all_snapshots_days = 1             # how long every earlier state stays readable, then
+daily_snapshots_days = 31          # how long one a day does; one a month always does
 
 [accounting]
 slot_minutes = 5                   # length of a slot
