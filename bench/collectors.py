@@ -33,8 +33,8 @@ _AGENT = """
 import sys, threading, time
 begun = time.perf_counter(), time.process_time()
 from pathlib import Path
-from collectors.agent import run_agent
-from collectors.loop import LoopSettings, SamplingLoop
+from collectors.agent.run import run_agent
+from collectors.agent.loop import LoopSettings, SamplingLoop
 from collectors.sources import discover
 root = Path(sys.argv[1])
 loop = SamplingLoop(LoopSettings("h", str(root / "landing"), root / "state", "bench"), discover().sources)
@@ -197,7 +197,7 @@ def _started(command: list[str]) -> tuple[float, float]:
 
 def _landing_cpu_s(folder: Path) -> float:
     """Return the CPU time that landing the journal of the window takes [s]."""
-    code = _path() + "from collectors.land import main; sys.exit(main())"
+    code = _path() + "from collectors.spool.land import main; sys.exit(main())"
     command = [sys.executable, "-P", "-c", code, "--spool", str(folder / "state" / "spool")]
     before = os.times()
     subprocess.run([*command, "--landing", str(folder / "landing")], check=True, stdout=subprocess.DEVNULL)

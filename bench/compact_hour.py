@@ -22,7 +22,7 @@ def land(folder: Path, hosts_n: int, minutes: int) -> None:
 
     from bench.fleet import Fleet
     from collectors.contract import POWER_SAMPLE
-    from collectors.landing import LandingWriter
+    from collectors.landing.writer import LandingWriter
 
     schema = pa.schema([field.remove_metadata() for field in POWER_SAMPLE.arrow_schema()])
     for host, written_ms, table in Fleet(hosts_n).landed(HOUR_MS, minutes):

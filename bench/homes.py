@@ -19,7 +19,7 @@ from bench import data
 from bench.fleetjobs import JobDay
 from bench.measure import cpu_s
 from collectors.contract import TABLES
-from collectors.landing import LandingWriter
+from collectors.landing.writer import LandingWriter
 from warehouse import energy, engine, jobs, transform
 from warehouse.config import CONFIG_NAME, Config, load_config
 from warehouse.lake import Lake

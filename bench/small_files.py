@@ -38,7 +38,7 @@ def land(files_n: int) -> Path:
 
     from bench.fleet import Fleet
     from collectors.contract import POWER_SAMPLE
-    from collectors.landing import LandingWriter
+    from collectors.landing.writer import LandingWriter
 
     folder = data.folder() / f"small-{files_n}"
     if (folder / "done").exists():

@@ -16,7 +16,7 @@ __all__ = ["__version__", "track"]
 
 def __getattr__(name: str) -> object:
     if name == "track":
-        from .tracking import track
+        from .jobs.tracking import track
 
         return track
     msg = f"module {__name__!r} has no attribute {name!r}"

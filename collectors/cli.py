@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 # What only one command needs is imported there: the agent lives for months on somebody else's memory.
 from . import __version__
-from ._configured import configure
+from .agent.loop import LoopSettings, SamplingLoop
 from .clock import Wake
 from .closed_sets import JOB_STATES, PHASES, TOLD_EVENTS, WORK_KINDS
-from .loop import LoopSettings, SamplingLoop
+from .settings.configured import configure
 from .sources import Discovery, discover
 from .usage import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .jobs import Job
+    from .jobs.job import Job
     from .work.meter import WorkMeter
 
 EXIT_USAGE, EXIT_NOT_MEASURED, EXIT_LOST_ROWS = 2, 3, 4
@@ -227,7 +227,7 @@ def _exec(arguments: argparse.Namespace) -> int:
     if not command:
         msg = "no command: wattledger-collect exec [flags] -- CMD"
         raise UsageError(msg)
-    from .execute import run_job
+    from .jobs.execute import run_job
 
     job = _job(arguments)
     settings = _settings(arguments, job.facility)
@@ -243,7 +243,7 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _attach(arguments: argparse.Namespace) -> int:
-    from .attach import run_attached
+    from .jobs.attach import run_attached
 
     job = _job(arguments)
     settings = _settings(arguments, job.facility)
@@ -260,8 +260,8 @@ def _attach(arguments: argparse.Namespace) -> int:
 def _job(arguments: argparse.Namespace) -> Job:
     import dataclasses
 
-    from .carriers import job_from
-    from .jobs import parse_labels
+    from .jobs.carriers import job_from
+    from .jobs.job import parse_labels
 
     flags = {name: getattr(arguments, name) for name in (*_TEXT_FLAGS, "phase")}
     job = job_from({**flags, "labels": parse_labels(arguments.label)}, os.environ)
@@ -270,7 +270,7 @@ def _job(arguments: argparse.Namespace) -> Job:
 
 
 def _agent(arguments: argparse.Namespace) -> int:
-    from .agent import run_agent
+    from .agent.run import run_agent
 
     settings = _settings(arguments, arguments.facility or arguments.of_host["facility"])
     stop = Wake()
@@ -298,8 +298,8 @@ def _work(arguments: argparse.Namespace, settings: LoopSettings, job: Job | None
 
 
 def _event(arguments: argparse.Namespace) -> int:
-    from .carriers import is_stated
-    from .events import devices_of, tell_event
+    from .jobs.carriers import is_stated
+    from .jobs.events import devices_of, tell_event
 
     job = _job(arguments)
     if not is_stated(job):
@@ -329,7 +329,7 @@ def _event(arguments: argparse.Namespace) -> int:
 
 
 def _serve_metrics(address: str, loop: SamplingLoop) -> None:
-    from .exporter import MetricsServer, render
+    from .agent.exporter import MetricsServer, render
 
     host, _, port = address.rpartition(":")
     try:
@@ -343,7 +343,7 @@ def _serve_metrics(address: str, loop: SamplingLoop) -> None:
 
 
 def _land(arguments: argparse.Namespace) -> int:
-    from .land import land
+    from .spool.land import land
 
     landing = _landing(arguments)
     spool = Path(arguments.spool) if arguments.spool else _state_dir(arguments, landing) / "spool"

@@ -30,8 +30,8 @@ from pipelines.automation import (
 from pipelines.checks import RANGE_TAGS
 from pipelines.resources import Installation
 from warehouse.config import Config, ConfigError
-from warehouse.ingest import landed_files
 from warehouse.lake import LakeError
+from warehouse.landed import landed_files
 from warehouse.publish import ORGANISATION
 from warehouse.rejected import REJECTED_FOLDER
 from warehouse.remote import RemoteError, waiting

@@ -17,8 +17,8 @@ import duckdb
 
 from collectors.contract import TABLES
 from warehouse.config import Config
-from warehouse.ingest import landed_files
 from warehouse.lake import EXTENSIONS, Lake, LakeError, extension_path
+from warehouse.landed import landed_files
 from warehouse.publish import ORGANISATION, published_snapshot
 from warehouse.recheck import recheck
 from warehouse.repair import (

@@ -12,29 +12,32 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
 from collectors import contract
-from collectors.reader import FileReason, LandedFile, ReadLimits, UnreadableFile, landed_name_problem, read_landed
+from collectors.landing.reader import (
+    FileReason,
+    LandedFile,
+    ReadLimits,
+    UnreadableFile,
+    landed_name_problem,
+    read_landed,
+)
 from warehouse import files, jobs, journal, merge, samples, staging
 from warehouse.lake import Lake
+from warehouse.landed import batches, landed_files, remove_empty_folders
 from warehouse.reasons import FILE_REASONS
-from warehouse.rejected import REJECTED_FOLDER, ingest_rejected
+from warehouse.rejected import ingest_rejected
 from warehouse.touched import computed_among, days_of_rows, note_days, refused_days, touched_days
 
 BYTES_PER_MB = 1_000_000
-EMPTY_FOLDER_S = 7200.0
 
 Progress = Callable[[int, int, str], None]
 
-# Small files of a day that go in together: few enough that a crash costs little to repeat.
-BATCH_FILES = 64
-BATCH_BYTES = 16_000_000
 _IN_LEDGER = "SELECT file_sha256 FROM lake.raw.ingest_file WHERE list_contains($hashes, file_sha256)"
 
 
@@ -96,23 +99,6 @@ class IngestReport:
         return sum(outcome.rows_rejected for outcome in self.outcomes)
 
 
-def landed_files(landing: Path) -> Iterator[Path]:
-    """Yield every file under the landing root that is not hidden, in the order of its name.
-
-    Temporary files of a writer start with a dot; they are not landed yet.
-    """
-    if not landing.is_dir():
-        return
-    found = []
-    for folder, folders, names in os.walk(landing):  # a folder that vanishes meanwhile is passed over
-        here = Path(folder)
-        links = [name for name in folders if (here / name).is_symlink()]
-        found += [here / name for name in (*names, *links) if not name.startswith(".")]
-        kept = [name for name in folders if not name.startswith(".") and name not in links]
-        folders[:] = [name for name in kept if here != landing or name != REJECTED_FOLDER]
-    yield from sorted(found)
-
-
 def ingest_landing(lake: Lake, *, progress: Progress | None = None, only: list[Path] | None = None) -> IngestReport:
     """Take in every landed file. Neighbouring small files of a table and day share a transaction.
 
@@ -128,7 +114,7 @@ def ingest_landing(lake: Lake, *, progress: Progress | None = None, only: list[P
     report = IngestReport()
     paths = list(landed_files(landing)) if only is None else only
     done = 0
-    for batch in _batches(paths):
+    for batch in batches(paths):
         if progress:
             progress(done, len(paths), batch[0].name)
         report.outcomes += _take(lake, batch, release=False)
@@ -137,27 +123,8 @@ def ingest_landing(lake: Lake, *, progress: Progress | None = None, only: list[P
         progress(len(paths), len(paths), "")
     if only is None:
         ingest_rejected(lake, landing)
-        _remove_empty_folders(landing)
+        remove_empty_folders(landing)
     return report
-
-
-def _batches(paths: list[Path]) -> Iterator[list[Path]]:
-    """Yield neighbouring files of the same day folder together, as long as they are few and small."""
-    batch: list[Path] = []
-    size = 0
-    for path in paths:
-        try:
-            own = path.lstat().st_size
-        except FileNotFoundError:  # another process was faster
-            continue
-        same_day = batch and path.parents[1:2] == batch[0].parents[1:2]
-        if batch and (not same_day or len(batch) >= BATCH_FILES or size + own > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(path)
-        size += own
-    if batch:
-        yield batch
 
 
 def ingest_file(lake: Lake, path: Path, *, release: bool = False) -> FileOutcome | None:
@@ -384,17 +351,3 @@ def _commit(
         return {one.landed.sha256 for one in fresh}, sorted(days)
 
     return lake.transaction(work) if wanted else (set(), [])
-
-
-def _remove_empty_folders(landing: Path) -> None:
-    """Remove emptied hour and day folders that no collector has used for a while; a walk over landing stays short."""
-    oldest = time.time() - EMPTY_FOLDER_S
-    folders = sorted((path for path in landing.glob("*/date=*/hour=*") if path.is_dir()), reverse=True)
-    for folder in folders:
-        for place in (folder, folder.parent):
-            try:
-                if place.stat().st_mtime > oldest:
-                    break
-                place.rmdir()
-            except OSError:  # not empty (a sibling hour is left), or another process removed it
-                break

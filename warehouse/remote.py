@@ -18,7 +18,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from collectors.stores import object_store
+from collectors.landing.stores import object_store
 from warehouse.lake import Lake
 
 Progress = Callable[[int, int, str], None]

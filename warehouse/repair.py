@@ -20,7 +20,7 @@ from typing import Any, Literal
 import duckdb
 from filelock import FileLock, Timeout
 
-from collectors.stores import sweep
+from collectors.landing.stores import sweep
 from warehouse import files, journal
 from warehouse.config import Config
 from warehouse.engine import run_all, settle

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from collectors import contract
-from collectors.reader import LandedFile
+from collectors.landing.reader import LandedFile
 from warehouse import jobs, samples
 from warehouse.lake import Lake
 from warehouse.rowrules import rule_expressions

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .._refusal import LandingError
+from ..landing.refusal import LandingError
 from .errors import OUT_OF_RANGE, RejectedRow, SourceError
 from .format import Assumption, Finding, Format, LeftOut, Options, Rows, Source
 from .staging import Figure, ImportResult, Staging, digest_of

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 
 from .. import __version__
 from ..contract import CONTRACT_VERSION, TABLES
-from ..landing import LandingWriter
-from ..stores import make_folders, put_new
-from ..validate import to_valid_table
+from ..landing.stores import make_folders, put_new
+from ..landing.validate import to_valid_table
+from ..landing.writer import LandingWriter
 from .errors import REJECTED_FOLDER, RejectedRow
 
 FLUSH_ROWS = 500_000

@@ -1,7 +1,7 @@
 """Power that other exporters of this host already measure, read from their Prometheus metrics.
 
 What belongs here: which series of an exporter is a device of this host, so that nothing counts twice. What must not be
-here: the grammar of the text (``metrics_text``), what a metric means (``known_metrics``), HTTP (``http_client``).
+here: the grammar of the text (``metrics.text``), what a metric means (``metrics.known``), HTTP (``http_client``).
 
 A GPU in MIG mode is stated once for every instance, zones of a processor overlap, and two exporters of a host state the
 same thing: one series counts for each quantity of a device. Counters of exporters restart with them; a counter that
@@ -24,8 +24,8 @@ from .http_client import HttpClient, HttpError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from ..known_metrics import KnownMetric
-    from ..metrics_text import Sample
+    from ..metrics.known import KnownMetric
+    from ..metrics.text import Sample
     from .options import ScrapeOptions
 
 STALE_MS = 300_000
@@ -160,8 +160,8 @@ class ScrapeSource(PowerSource):
         Raises:
             HttpError: if there are none, and why.
         """
-        from ..known_metrics import BY_NAME, CHIP_NAMES
-        from ..metrics_text import MetricsTextError, parse_metrics_text
+        from ..metrics.known import BY_NAME, CHIP_NAMES
+        from ..metrics.text import MetricsTextError, parse_metrics_text
 
         self._client.begin(at_most_s)
         answer = self._client.get(self._path, self._headers())
@@ -186,7 +186,7 @@ class ScrapeSource(PowerSource):
 
     def _of_host(self, known: list[Sample]) -> list[Sample]:
         """Return the series of known metrics that are this host's."""
-        from ..known_metrics import BY_NAME, host_of
+        from ..metrics.known import BY_NAME, host_of
 
         if not any(sample.name in BY_NAME for sample in known):
             message = "it states no known metric of power or energy"
@@ -217,7 +217,7 @@ class ScrapeSource(PowerSource):
 
     def _members(self, samples: list[Sample]) -> list[_Member]:
         """Return the series that name a device."""
-        from ..known_metrics import BY_NAME, CHIP_NAMES, UnknownDeviceError
+        from ..metrics.known import BY_NAME, CHIP_NAMES, UnknownDeviceError
 
         chips = {
             item.labels.get("chip"): item.labels.get("chip_name", "") for item in samples if item.name == CHIP_NAMES
@@ -302,7 +302,7 @@ class ScrapeSource(PowerSource):
 
 def _chosen(members: list[_Member]) -> dict[Device, dict[str, list[_Member]]]:
     """Return the series of each device by quantity, the best first, and of each thing from its best exporter only."""
-    from ..known_metrics import METRICS
+    from ..metrics.known import METRICS
 
     order = {metric.name: number for number, metric in enumerate(METRICS)}
     ranks: dict[str, int] = {}

@@ -9,8 +9,8 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from .._settings_table import UnexpectedError, a_url
 from ..clock import SystemClock
+from ..settings.table import UnexpectedError, a_url
 from ..usage import UsageError
 from .meter import WorkMeter
 from .options import WorkSettings
@@ -18,8 +18,8 @@ from .options import WorkSettings
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..jobs import Job
-    from ..loop import LoopSettings
+    from ..agent.loop import LoopSettings
+    from ..jobs.job import Job
 
 
 def meter_of(arguments: Namespace, settings: LoopSettings, job: Job | None) -> WorkMeter:

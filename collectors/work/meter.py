@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..agent.sampling import SamplerLock
 from ..clock import NS_PER_MS, SystemClock
-from ..sampling import SamplerLock
 from .poller import WorkPoller
 from .rows import ServerWork
 from .server import WorkServer

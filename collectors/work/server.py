@@ -15,14 +15,14 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ..metrics_text import MetricsTextError, parse_metrics_text
+from ..metrics.text import MetricsTextError, parse_metrics_text
 from ..sources.http_client import HttpClient, HttpError
 from .known import KNOWN, PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..metrics_text import Sample
+    from ..metrics.text import Sample
     from .known import WorkMetric
     from .options import WorkSettings
 

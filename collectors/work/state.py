@@ -14,7 +14,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..stores import host_hash
+from ..landing.stores import host_hash
 
 if TYPE_CHECKING:
     from pathlib import Path

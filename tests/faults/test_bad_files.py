@@ -18,11 +18,12 @@ from tests.support.homes import write_config
 from tests.support.landed import landed_bytes, landed_name, put, sample
 from tests.support.readings import count_readings, readings
 from tests.support.worlds import EVENING_MS as T
-from warehouse import ingest, quarantine
+from warehouse import quarantine
 from warehouse.config import Config
 from warehouse.engine import run_all
-from warehouse.ingest import ingest_landing, landed_files
+from warehouse.ingest import ingest_landing
 from warehouse.lake import Lake, open_lake
+from warehouse.landed import landed_files
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def _good() -> bytes:
 def _with_rows_in_footer(count: int) -> bytes:
     """A footer that declares another number of rows; the digest is left out, as a stranger would."""
     rows = _rows()
-    from collectors.landing import META_DIGEST
+    from collectors.landing.writer import META_DIGEST
 
     stated = {contract.META_ROWS: str(count), META_DIGEST: None}
     content = landed_bytes("power_sample", rows, written_ms=T, metadata=stated)
@@ -171,7 +172,7 @@ def test_a_higher_limit_releases_a_large_file(config: Config) -> None:
 
 def test_once_the_clock_has_passed_a_file_goes_in(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     put(lake.config.landing_path, NAME, _good())
-    monkeypatch.setattr(ingest.time, "time", lambda: T / 1000 - 86_400)
+    monkeypatch.setattr(time, "time", lambda: T / 1000 - 86_400)
     assert ingest_landing(lake).outcomes[0].reason == "rows_refused"
     assert quarantine.retry(lake)[0].reason == "rows_refused"
     monkeypatch.undo()
@@ -180,7 +181,7 @@ def test_once_the_clock_has_passed_a_file_goes_in(lake: Lake, monkeypatch: pytes
 
 def test_rows_of_the_future_go_in_once_the_clock_has_passed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     put(lake.config.landing_path, NAME, _good())
-    monkeypatch.setattr(ingest.time, "time", lambda: T / 1000 + 12 - 300)  # 8 of 20 rows lie too far ahead
+    monkeypatch.setattr(time, "time", lambda: T / 1000 + 12 - 300)  # 8 of 20 rows lie too far ahead
     ingest_landing(lake)
     assert count_readings(lake) == 13
     monkeypatch.undo()

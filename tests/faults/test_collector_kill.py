@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.land import land
+from collectors.spool.land import land
 from tests.support.killed_meter import COUNTER, INTERVAL_S, SYNC_S, WATTS
 from tests.support.measuring import landed
 

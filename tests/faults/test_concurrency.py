@@ -20,8 +20,8 @@ from warehouse import lake as lake_module
 from warehouse import publish as publishing
 from warehouse.config import Config
 from warehouse.engine import run_all
-from warehouse.ingest import landed_files
 from warehouse.lake import LakeBusyError, open_lake
+from warehouse.landed import landed_files
 from warehouse.publish import PublishError, publish, published_snapshot
 
 pytestmark = pytest.mark.faults

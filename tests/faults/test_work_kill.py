@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.land import land
+from collectors.spool.land import land
 from tests.support.measuring import landed
 from tests.support.stub_http import Reply, serving
 from tests.support.work_servers import VllmStub

@@ -17,7 +17,7 @@ import pytest
 from collectors.importers.formats import load
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 from tests.real.lakes import Taken, take
 from tests.real.mlperf_logs import write_inference, write_training
 from warehouse.lake import Lake, open_lake

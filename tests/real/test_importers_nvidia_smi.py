@@ -15,7 +15,7 @@ from collectors.importers.formats.nvidia_smi.series import SENSOR_ERROR_FRACTION
 from collectors.importers.formats.shared.integral import integrate
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 pytestmark = pytest.mark.real
 

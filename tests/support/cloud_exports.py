@@ -12,7 +12,7 @@ from collectors.contract import STATED_FIGURE
 from collectors.importers.formats import load
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 Rows = list[dict[str, Any]]
 

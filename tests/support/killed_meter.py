@@ -22,11 +22,11 @@ COUNTER = struct.Struct("<q")
 def main() -> int:
     """Sample until SIGTERM, or for a job until its command ends."""
     sys.path.insert(0, str(REPOSITORY))
-    from collectors.agent import run_agent
+    from collectors.agent.loop import LoopSettings, SamplingLoop
+    from collectors.agent.run import run_agent
     from collectors.clock import SystemClock
-    from collectors.execute import run_job
-    from collectors.jobs import Job
-    from collectors.loop import LoopSettings, SamplingLoop
+    from collectors.jobs.execute import run_job
+    from collectors.jobs.job import Job
     from collectors.sources.common import Device, MonotoneCounter, PowerSource, Reading
 
     clock = SystemClock()

@@ -18,8 +18,8 @@ INTERVAL_S, SYNC_S, FLUSH_S, EVERY_S = 0.01, 0.05, 0.5, 0.02
 def main() -> int:
     """Count until SIGTERM."""
     sys.path.insert(0, str(REPOSITORY))
-    from collectors.agent import run_agent
-    from collectors.loop import LoopSettings, SamplingLoop
+    from collectors.agent.loop import LoopSettings, SamplingLoop
+    from collectors.agent.run import run_agent
     from collectors.work import minutes
     from collectors.work.meter import WorkMeter
     from collectors.work.options import WorkSettings

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collectors import contract
-from collectors.landing import DIGEST_PLACEHOLDER, META_DIGEST, _encode
+from collectors.landing.writer import DIGEST_PLACEHOLDER, META_DIGEST, _encode
 
 MS_PER_HOUR = 3_600_000
 

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from collectors.land import land
-from collectors.landing_child import LandingReport
-from collectors.loop import LoopSettings
-from collectors.reader import read_landed
+from collectors.agent.loop import LoopSettings
+from collectors.landing.reader import read_landed
 from collectors.sources import Device, MonotoneCounter, PowerSource, Reading
+from collectors.spool.land import land
+from collectors.spool.landing_child import LandingReport
 
 
 class FakeSource(PowerSource):

@@ -10,7 +10,7 @@ from typing import Any
 from collectors.importers.formats import load
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 T0 = 1_717_200_000_000  # 2024-06-01 00:00:00 UTC
 SYSTEM = "2xBOX"

@@ -10,7 +10,7 @@ from collectors.contract import TABLES
 from collectors.importers.formats import load
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 T0_S = 1_717_200_000  # 2024-06-01 00:00:00 UTC
 T0 = T0_S * 1000

@@ -22,9 +22,9 @@ ALLOWED = {
     "warehouse": {"models", "collectors"},
     "pipelines": {"collectors", "models", "warehouse"},
 }
-WAREHOUSE_MAY_KNOW = {"collectors", "collectors.contract", "collectors.reader"}
+WAREHOUSE_MAY_KNOW = {"collectors", "collectors.contract", "collectors.landing.reader"}
 # And one service of the landing folder's owner: to sweep what dead writers left in it.
-WAREHOUSE_MAY_CALL = {("collectors.stores", "sweep"), ("collectors.stores", "object_store")}
+WAREHOUSE_MAY_CALL = {("collectors.landing.stores", "sweep"), ("collectors.landing.stores", "object_store")}
 # Names of DuckDB's and PostgreSQL's own columns; a lake column of that name breaks on a PostgreSQL catalog.
 SYSTEM_COLUMNS = {"cmin", "cmax", "xmin", "xmax", "ctid", "tableoid", "oid"}
 UNIT_SUFFIXES = {

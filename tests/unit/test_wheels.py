@@ -78,7 +78,8 @@ def test_collectors_wheel_installs_under_its_own_name_and_is_light(collectors_wh
         "import sys, wattledger_collectors, wattledger_collectors.cli;"
         "heavy = {'pyarrow', 'pandas', 'duckdb', 'dagster', 'collectors', 'models'} & set(sys.modules);"
         "assert not heavy, heavy;"
-        "import wattledger_collectors.landing, wattledger_collectors.reader, wattledger_collectors.importers;"
+        "import wattledger_collectors.landing.writer, wattledger_collectors.landing.reader;"
+        "import wattledger_collectors.importers;"
         "print(wattledger_collectors.__file__)"
     )
     assert str(tmp_path) in run_in(python, code, tmp_path)

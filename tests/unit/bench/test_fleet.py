@@ -12,7 +12,7 @@ import pytest
 from bench.fleet import WRAP_MJ, Fleet
 from bench.fleetjobs import MS_PER_DAY, MS_PER_HOUR
 from collectors.contract import POWER_SAMPLE
-from collectors.landing import LandingWriter
+from collectors.landing.writer import LandingWriter
 from warehouse.hourfile import HOUR_SCHEMA, SERIES_KEY
 
 DAY_MS = 20_254 * MS_PER_DAY

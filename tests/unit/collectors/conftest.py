@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collectors.landing import LandingWriter
+from collectors.landing.writer import LandingWriter
 
 NOON_MS = 1_795_348_800_000  # 2026-11-22 12:00:00 UTC
 

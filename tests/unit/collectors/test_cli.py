@@ -14,7 +14,7 @@ import pytest
 
 from collectors import __version__
 from collectors.cli import main
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import collectors
-from collectors import contract, journal
+from collectors import contract
+from collectors.spool import journal
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILES = sorted(Path(collectors.__file__).parent.rglob("*.py"))
@@ -25,8 +26,8 @@ _LONG_LIVED = """
 import sys
 before = set(sys.modules)
 from pathlib import Path
-import collectors.cli, collectors.agent
-from collectors.loop import LoopSettings, SamplingLoop
+import collectors.cli, collectors.agent.run
+from collectors.agent.loop import LoopSettings, SamplingLoop
 from collectors.sources import discover
 root = Path(sys.argv[1])
 settings = LoopSettings("h", str(root / "landing"), root / "state", "1")
@@ -36,7 +37,7 @@ assert loop.sampler.samples_n >= 2
 import collectors.sources.redfish, collectors.sources.ipmi, collectors.sources.scrape, collectors.sources.http_client
 heavy = {"pyarrow", "pandas", "numpy", "click", "pynvml", "hashlib", "dataclasses", "inspect", "tempfile", "ssl", "csv"}
 heavy |= {"http", "http.client", "email", "socket", "tomllib", "decimal", "subprocess", "shutil", "bz2", "logging"}
-heavy |= {"collectors.settings", "collectors.known_metrics", "collectors.metrics_text", "collectors.probe"}
+heavy |= {"collectors.settings.file", "collectors.metrics.known", "collectors.metrics.text", "collectors.probe"}
 print(sorted(heavy & set(sys.modules) - before))
 status = Path("/proc/self/status").read_text().splitlines()
 print(next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024)

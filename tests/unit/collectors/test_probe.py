@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from collectors.cli import main
+from collectors.landing.reader import read_landed
 from collectors.probe import findings, is_measured, table
-from collectors.reader import read_landed
 from collectors.sources import Device, Discovery, PolledSource, PowerSource, Reading
 from tests.support.stub_http import Reply, as_json, serving
 
@@ -152,7 +152,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(environ, tmp_pa
         seen.update(settings._asdict(), job=job)
         raise SystemExit(0)
 
-    monkeypatch.setattr("collectors.execute.run_job", run_job)
+    monkeypatch.setattr("collectors.jobs.execute.run_job", run_job)
 
     def run(*flags: str) -> dict:
         with pytest.raises(SystemExit):
@@ -182,7 +182,7 @@ def test_without_a_file_the_defaults_are_as_ever(environ, tmp_path, monkeypatch)
         seen.update(settings._asdict())
         raise SystemExit(0)
 
-    monkeypatch.setattr("collectors.execute.run_job", run_job)
+    monkeypatch.setattr("collectors.jobs.execute.run_job", run_job)
     with pytest.raises(SystemExit):
         main(["exec", "--landing", str(tmp_path / "l"), "--", "true"])
     assert (seen["interval_s"], seen["flush_s"], seen["max_spool_bytes"]) == (1.0, 300.0, 256 << 20)

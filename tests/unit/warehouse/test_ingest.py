@@ -17,8 +17,9 @@ from tests.support.worlds import EVENING_MS as T
 from tests.support.worlds import all_hashes, differing
 from warehouse import ingest
 from warehouse.config import Config
-from warehouse.ingest import ingest_file, ingest_landing, landed_files
+from warehouse.ingest import ingest_file, ingest_landing
 from warehouse.lake import Lake, open_lake
+from warehouse.landed import landed_files
 from warehouse.reasons import FILE_REASONS
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pyarrow import fs
 
-from collectors.landing import LandingWriter
-from collectors.stores import object_store, store_of
+from collectors.landing.stores import object_store, store_of
+from collectors.landing.writer import LandingWriter
 from tests.support.homes import write_config
 from tests.support.landed import landed_bytes, landed_name, put, sample
 from warehouse import remote

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.jobs import Job
-from collectors.loop import SamplingLoop
+from collectors.agent.loop import SamplingLoop
+from collectors.jobs.job import Job
 from collectors.work.meter import WorkMeter
 from collectors.work.options import WorkSettings
 from tests.support.homes import make_home

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ....contract import PHASES
-from ....jobs import Job
+from ....jobs.job import Job
 from ...energy import MJ_PER_KWH, counter_rows, session_of
 from ...errors import CONFLICTING_ROW, MISSING_VALUE, TORN_ROW, RefusedError, SourceError
 from ...format import Assumption, Finding, Format, Item, LeftOut, Option, Options, Source, files_matching, rejected

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ....jobs import Job
+from ....jobs.job import Job
 from ...energy import MJ_PER_J, MJ_PER_KWH, Device, counter_rows, session_of
 from ..shared.stated import UNKNOWN, Statement
 from .log import Consumption, Epoch, Section

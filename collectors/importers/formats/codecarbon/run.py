@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ....jobs import Job
+from ....jobs.job import Job
 from ...energy import MS_PER_HOUR, Device, counter_rows, session_of
 from ...format import Options
 from ..shared.runs import run_job

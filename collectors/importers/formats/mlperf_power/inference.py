@@ -14,7 +14,7 @@ from datetime import UTC
 from typing import Any, NamedTuple
 
 from ....contract import MAX_POWER_MW, MAX_TIME_MS, MIN_TIME_MS
-from ....jobs import Job
+from ....jobs.job import Job
 from ...errors import NON_POSITIVE_POWER, OUT_OF_RANGE, TORN_ROW, UNPARSEABLE_NUMBER, UNPARSEABLE_TIME
 from ...format import Assumption, Finding, Item, Rows, rejected
 from ...moments import MomentError, moment_ms

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ....contract import PHASES, POINTS
-from ....jobs import Job
+from ....jobs.job import Job
 from ...errors import SourceError
 from ...format import Item, Option, Options, Rows
 from ...staging import Figure

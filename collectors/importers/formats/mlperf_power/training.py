@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from ....contract import MAX_POWER_MW
-from ....jobs import Job
+from ....jobs.job import Job
 from ...errors import NON_POSITIVE_POWER, OUT_OF_RANGE, SourceError
 from ...format import Assumption, Finding, Item, Rows, rejected
 from ...staging import Figure

@@ -1,6 +1,6 @@
 """Power and energy from Prometheus: answers of range queries, and saved expositions of exporters.
 
-What belongs here: the options and the rows. What must not be here: what a metric means (``known_metrics``), which
+What belongs here: the options and the rows. What must not be here: what a metric means (``metrics.known``), which
 series counts (``series``), the shapes of files (``files``).
 """
 
@@ -14,8 +14,8 @@ from statistics import median
 import pyarrow as pa
 
 from ....contract import POWER_SAMPLE
-from ....known_metrics import Quantity
-from ....validate import to_valid_table
+from ....landing.validate import to_valid_table
+from ....metrics.known import Quantity
 from ...format import Assumption, Finding, Format, Item, LeftOut, Option, Options, Rows, Source, files_matching
 from .files import found_series
 from .series import TABLE, Book, HostRule, Measured, Values, values_of

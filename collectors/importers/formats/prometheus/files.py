@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from ....metrics_text import MS_PER_S, MetricsTextError, Sample, is_openmetrics, parse_metrics_text
+from ....metrics.text import MS_PER_S, MetricsTextError, Sample, is_openmetrics, parse_metrics_text
 from ...errors import SourceError
 from ...format import Finding, Source
 from ...moments import MomentError, moment_ms

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ....contract import DEVICE_KINDS, MAX_POWER_MW, MAX_TIME_MS, MIN_TIME_MS, POINTS
-from ....known_metrics import (
+from ....metrics.known import (
     BY_NAME,
     CHIP_NAMES,
     METRICS,

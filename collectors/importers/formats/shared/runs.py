@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ....contract import PHASES
-from ....jobs import Job
+from ....jobs.job import Job
 from ...format import Option, Options, Rows
 
 ZONE = Option(

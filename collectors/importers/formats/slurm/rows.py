@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ....jobs import Job
+from ....jobs.job import Job
 from ...energy import MJ_PER_J, counter_rows, session_of
 from ...errors import SourceError
 from ...format import Options

@@ -35,7 +35,7 @@ from collectors.importers.format import (
 )
 from collectors.importers.moments import MomentError, moment_ms, zone_of
 from collectors.importers.run import import_format
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 T0 = 1_704_067_200_000  # 2024-01-01 00:00:00 UTC
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.agent import run_agent
-from collectors.loop import SamplingLoop
+from collectors.agent.loop import SamplingLoop
+from collectors.agent.run import run_agent
 from collectors.sources import AmdSmiSource, Discovery, EstimateSource, NvmlSource, PowerSource, library_gpus
 from collectors.sources.library_gpus import LATE_S, RECOVERY_S
 from tests.support.fake_amdsmi import FakeAmdSmi

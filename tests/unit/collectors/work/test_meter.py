@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from collectors.agent.loop import SamplingLoop
 from collectors.clock import SystemClock, Tick
-from collectors.loop import SamplingLoop
 from collectors.work.meter import WorkMeter
 from collectors.work.options import ModelName, WorkSettings
 from tests.support.measuring import FakeSource, LandHere, landed, settings_of

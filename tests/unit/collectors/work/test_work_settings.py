@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collectors.cli import main
-from collectors.settings import SettingsError, load_settings
+from collectors.settings.file import SettingsError, load_settings
 from collectors.work.options import ModelName
 from collectors.work.probe import work_findings
 from tests.support.stub_http import Reply, serving

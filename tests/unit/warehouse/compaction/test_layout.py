@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.fleet import Fleet
-from collectors._pages import page_totals
+from collectors.landing.pages import page_totals
 from tests.support.hours import HOUR_MS, land, plain_compact, random_world, rows_of
 from tests.support.landed import sample
 from warehouse.compaction import HourFile, compact_hour, encoding, write_hour

@@ -19,7 +19,7 @@ from collectors.importers.formats import load
 from collectors.importers.formats.nvidia_smi.columns import _REASONS, power_of
 from collectors.importers.run import import_format
 from collectors.importers.staging import ImportResult
-from collectors.reader import read_landed
+from collectors.landing.reader import read_landed
 
 DOCS = Path(__file__).resolve().parents[6] / "docs" / "importers" / "nvidia-smi.md"
 T0 = 1_706_709_600_000  # 2024-01-31 14:00:00 UTC, 15:00 in Berlin

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.contract import DEVICE_KINDS, POINTS, SOURCES
-from collectors.known_metrics import METRICS
+from collectors.metrics.known import METRICS
 from tests.support.prometheus_answers import ENERGY, POWER, T0, UTIL, answer_of, column, dcgm, import_text, series_of
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.importers.errors import SourceError
-from collectors.known_metrics import METRICS, host_of
+from collectors.metrics.known import METRICS, host_of
 from tests.support.prometheus_answers import (
     ENERGY,
     POWER,

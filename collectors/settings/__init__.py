@@ -1,0 +1,1 @@
+"""What the configuration file, the environment and the flags say, and which of them wins."""
