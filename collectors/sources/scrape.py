@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..closed_sets import DEVICE_KINDS, POINTS
+from ..metrics.asking import ask
 from .common import Device, LeftOut, MonotoneCounter, PowerSource, Reading
 from .http_client import HttpClient, HttpError
 
@@ -32,8 +33,6 @@ STALE_MS = 300_000
 """A reading that its exporter stamped longer ago says nothing about now [ms]; Prometheus looks back as far."""
 FIRST_LOOK_S = 1.5
 """Longest time for the look at the start [s]: a job must not wait long for an exporter that is down."""
-_ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-_OPENMETRICS = "application/openmetrics-text"
 _NS_PER_MS = 1_000_000
 _MAX_MW = 10_000_000_000
 _MAX_MJ = 2**62
@@ -164,25 +163,14 @@ class ScrapeSource(PowerSource):
         from ..metrics.text import MetricsTextError, parse_metrics_text
 
         self._client.begin(at_most_s)
-        answer = self._client.get(self._path, self._headers())
-        is_open = answer.headers.get("content-type", "").startswith(_OPENMETRICS)
+        body, is_open = ask(self._client, self._path, self._options.token_env, self._environ)
         try:
-            parsed = parse_metrics_text(answer.body.decode("utf-8"), openmetrics=is_open)
+            parsed = parse_metrics_text(body.decode("utf-8"), openmetrics=is_open)
             known = [sample for sample in parsed if sample.name in BY_NAME or sample.name == CHIP_NAMES]
         except (MetricsTextError, UnicodeDecodeError) as error:
             message = f"its answer is no metrics text: {error}"
             raise HttpError(message) from error
         return self._of_host(known)
-
-    def _headers(self) -> dict[str, str]:
-        variable = self._options.token_env
-        if variable is None:
-            return {"Accept": _ACCEPT}
-        token = self._environ.get(variable)
-        if not token:
-            message = f"the environment variable {variable}, which should hold the token, is not set"
-            raise HttpError(message, "permission_denied")
-        return {"Accept": _ACCEPT, "Authorization": f"Bearer {token}"}
 
     def _of_host(self, known: list[Sample]) -> list[Sample]:
         """Return the series of known metrics that are this host's."""

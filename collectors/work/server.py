@@ -15,6 +15,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from ..metrics.asking import ask
 from ..metrics.text import MetricsTextError, parse_metrics_text
 from ..sources.http_client import HttpClient, HttpError
 from .known import KNOWN, PROCESS_START
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .known import WorkMetric
     from .options import WorkSettings
 
-_ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-_OPENMETRICS = "application/openmetrics-text"
 _EOF = "# EOF"
 _MAX_COUNT = 2**53  # above it a floating-point number is no exact count any more
 MAX_SERIES = 10_000
@@ -106,12 +105,11 @@ class WorkServer:
         """
         began_ns = self._monotonic_ns()
         self._client.begin(at_most_s)
-        answer = self._client.get(self._path, self._headers())
+        body, is_open = ask(self._client, self._path, self._options.token_env, self._environ)
         # The middle of the call is the best guess at when the answer was true.
         taken_ns = began_ns + (self._monotonic_ns() - began_ns) // 2
-        is_open = answer.headers.get("content-type", "").startswith(_OPENMETRICS)
         try:
-            text = answer.body.decode("utf-8")
+            text = body.decode("utf-8")
             samples = self._samples(text, is_open=is_open)
         except (MetricsTextError, UnicodeDecodeError) as error:
             message = f"its answer is no metrics text: {error}"
@@ -133,16 +131,6 @@ class WorkServer:
         if kinds:
             return f'it looks like {" or ".join(kinds)}: set kind = "{kinds[0]}"'
         return "check url and kind, and that it exposes metrics"
-
-    def _headers(self) -> dict[str, str]:
-        variable = self._options.token_env
-        if variable is None:
-            return {"Accept": _ACCEPT}
-        token = self._environ.get(variable)
-        if not token:
-            message = f"the environment variable {variable}, which should hold the token, is not set"
-            raise HttpError(message, "permission_denied")
-        return {"Accept": _ACCEPT, "Authorization": f"Bearer {token}"}
 
     def _samples(self, text: str, *, is_open: bool) -> list[Sample]:
         """Return the samples of the metrics that are wanted.
