@@ -1,0 +1,39 @@
+"""The registry of sources: which client stands behind a name. A client is imported when it is asked for.
+
+What belongs here: names and where their clients are. What must not be here: clients, or imports of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import cast
+
+from pipelines.feeds.feed import Feed, FeedError, Settings
+
+SOURCES: dict[str, tuple[str, str]] = {
+    "electricity_maps": ("pipelines.feeds.electricity_maps", "ElectricityMaps"),
+    "neso": ("pipelines.feeds.neso", "Neso"),
+    "watttime": ("pipelines.feeds.watttime", "WattTime"),
+}
+"""Module and class of the client by source."""
+
+
+def client(source: str, settings: Settings, environ: Mapping[str, str], *, now_ms: Callable[[], int]) -> Feed:
+    """Give the client of a source.
+
+    Args:
+        source: name of the source.
+        settings: the feed's configuration.
+        environ: the environment, where tokens are.
+        now_ms: our clock [epoch ms UTC].
+
+    Raises:
+        FeedError: ``not_configured`` if there is no such source, or its settings are wrong.
+    """
+    if source not in SOURCES:
+        msg = f"there is no feed {source!r}: choose one of {', '.join(sorted(SOURCES))}"
+        raise FeedError(reason="not_configured", message=msg)
+    module, name = SOURCES[source]
+    made = getattr(import_module(module), name)(settings, environ, now_ms=now_ms)
+    return cast(Feed, made)
