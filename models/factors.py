@@ -101,14 +101,14 @@ def nearest_grid_factor(zone: str, year: int) -> ResolvedGridFactor | None:
 
 def grid_age_spread() -> list[AgeSpread]:
     """Give the widening of a grid factor's interval by its age, 0 to 10 years."""
-    drift = {row.integer("age_years", 1): row.number("sd_ln", 0, 5) for row in _sourced_rows("grid_drift.csv")}
+    drift = {row.integer("age_years", 1): row.number("sd_ln", 0, 5) for row in sourced_rows("grid_drift.csv")}
     return grid.age_spreads(drift)
 
 
 def region_zones() -> list[RegionZone]:
     """Give the grid zone of every cloud region, with PUE and WUE where published."""
     found = []
-    for row in _sourced_rows("cloud_region_zone.csv", year=None):
+    for row in sourced_rows("cloud_region_zone.csv", year=None):
         pue = row.optional_number("pue", 1.0, 5.0)
         if pue is not None:
             row.source_id(sources(), "pue_source")
@@ -144,7 +144,7 @@ def source_uncertainties() -> list[SourceUncertainty]:
             source_id=row.text("source_id"),
             note=row.optional_text("note"),
         )
-        for row in _sourced_rows("source_uncertainty.csv")
+        for row in sourced_rows("source_uncertainty.csv")
     ]
 
 
@@ -169,7 +169,7 @@ def components() -> dict[str, Estimate]:
         row.text("component"): Estimate(
             *row.interval("low", "central", "high"), row.text("unit"), "T3", (row.text("source_id"),)
         )
-        for row in _sourced_rows("component.csv", verified=True)
+        for row in sourced_rows("component.csv", verified=True)
     }
 
 
@@ -202,9 +202,9 @@ def fab_node(node: str, fab_location: str = "taiwan") -> FabNode:
     Raises:
         KeyError: if node or location is not in the tables.
     """
-    intensity = {r.text("location"): r.number("gco2e_per_kwh", 0, MAX_INTENSITY) for r in _sourced_rows("fab_grid.csv")}
+    intensity = {r.text("location"): r.number("gco2e_per_kwh", 0, MAX_INTENSITY) for r in sourced_rows("fab_grid.csv")}
     columns = ("gas_low_kg_per_cm2", "gas_kg_per_cm2", "gas_high_kg_per_cm2")
-    for row in _sourced_rows("fab_node.csv", verified=True):
+    for row in sourced_rows("fab_node.csv", verified=True):
         if row.text("node") == node:
             energy, gas = row.number("energy_kwh_per_cm2"), row.interval(*columns)
             materials, source = row.number("materials_kg_per_cm2"), row.text("source_id")
@@ -216,14 +216,14 @@ def lifetimes() -> dict[str, Lifetime]:
     """Give the service life by kind of asset [h]."""
     return {
         row.text("asset"): Lifetime(*(hours_from_years(y) for y in row.interval("low_years", "years", "high_years")))
-        for row in _sourced_rows("lifetime.csv", verified=True)
+        for row in sourced_rows("lifetime.csv", verified=True)
     }
 
 
 def accelerator_specs() -> list[AcceleratorSpec]:
     """Give what the component model needs of every accelerator."""
     found = []
-    for row in _sourced_rows("accelerator.csv", verified=True):
+    for row in sourced_rows("accelerator.csv", verified=True):
         location = row.text("fab_location")
         dies, area = row.integer("dies_n", 1), row.number("die_area_mm2", 1, 2_000)
         groups = [DieGroup(dies, area, fab_node(row.text("node"), location))]
@@ -256,20 +256,20 @@ def processor_specs() -> list[ProcessorSpec]:
             row.choice("tier", TIERS),
             _provenance(row),
         )
-        for row in _sourced_rows("cpu.csv", verified=True)
+        for row in sourced_rows("cpu.csv", verified=True)
     ]
 
 
 @cache
 def _grid_factors() -> tuple[GridFactor, ...]:
     """Zones, then countries and the world, whose intervals reach over their zones."""
-    pedigree = {row.text("tier"): _pedigree(row) for row in _sourced_rows("grid_pedigree.csv")}
-    zones = [_grid_factor(row, "zone", pedigree[grid.ZONE_YEAR]) for row in _sourced_rows("grid_zone_year.csv")]
+    pedigree = {row.text("tier"): _pedigree(row) for row in sourced_rows("grid_pedigree.csv")}
+    zones = [_grid_factor(row, "zone", pedigree[grid.ZONE_YEAR]) for row in sourced_rows("grid_zone_year.csv")]
     zones_of: dict[tuple[str, int], list[float]] = {}
     for factor in zones:
         zones_of.setdefault((factor.country, factor.year), []).append(factor.gco2e_per_kwh)
     found = list(zones)
-    for row in _sourced_rows("grid_country_year.csv"):
+    for row in sourced_rows("grid_country_year.csv"):
         tier = grid.WORLD if row.text("iso2") == grid.WORLD_ZONE else grid.COUNTRY_YEAR
         among = zones_of.get((row.text("iso2"), row.year()), [])
         found.append(_grid_factor(row, "iso2", pedigree[tier], among))
@@ -336,7 +336,7 @@ def _method(item: Footprint, method: str) -> str:
 def _footprints() -> Iterator[Footprint]:
     """Published totals of devices and servers, with the band of their tier where they state no interval."""
     for file in ("product_footprint.csv", "server_pcf.csv"):
-        for row in _sourced_rows(file, verified=True):
+        for row in sourced_rows(file, verified=True):
             units = row.integer("units_n", 1) if "units_n" in row.values else 1
             kind = row.choice("kind", frozenset(catalogue.LEVEL)) if "kind" in row.values else "server"
             tier = row.choice("tier", TIERS)
@@ -354,13 +354,13 @@ def _footprints() -> Iterator[Footprint]:
 
 def _archetypes() -> Iterator[Footprint]:
     """Servers [kgCO2e per server] and buildings [kgCO2e per kW of IT]."""
-    for row in _sourced_rows("server.csv", verified=True):
+    for row in sourced_rows("server.csv", verified=True):
         values = row.interval("low_kgco2e", "kgco2e", "high_kgco2e")
         estimate = Estimate(*values, "kgCO2e", row.choice("tier", TIERS), (row.text("source_id"),))
         name, boundary, origin = row.text("model"), row.text("boundary"), _provenance(row)
         power, carried = row.number("nameplate_kw", 0.01, 500), row.integer("accelerators_n", 0, 1_000)
         yield Footprint(name, "server", row.names("aliases"), estimate, boundary, origin, power, carried)
-    for row in _sourced_rows("building.csv", verified=True):
+    for row in sourced_rows("building.csv", verified=True):
         values = row.interval("low_kgco2e_per_kw", "kgco2e_per_kw", "high_kgco2e_per_kw")
         estimate = Estimate(*values, "kgCO2e", row.choice("tier", TIERS), (row.text("source_id"),))
         yield Footprint(
@@ -374,7 +374,7 @@ def _provenance(row: Row) -> Provenance:
     return Provenance(row.year(), row.text("verified"), row.text("source_id"), note)
 
 
-def _sourced_rows(file: str, *, verified: bool = False, year: str | None = "year") -> Iterator[Row]:
+def sourced_rows(file: str, *, verified: bool = False, year: str | None = "year") -> Iterator[Row]:
     """Give the rows of a table, each with a known source, a year unless told otherwise, and perhaps a verified flag."""
     for row in _rows(file):
         row.source_id(sources())
