@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from models import grid
+from models import grid, regions
 from models.embodied import catalogue
 from models.embodied.catalogue import (
     AcceleratorSpec,
@@ -25,35 +25,17 @@ from models.embodied.chip import DieGroup, FabNode, ModuleConstants
 from models.estimate import Estimate
 from models.grid import AgeSpread, GridFactor, GridPedigree, ResolvedGridFactor
 from models.pedigree import Scores
+from models.regions import RegionZone, YearFigure
 from models.table import VERIFIED, FactorDataError, Row, Source, rows
 from models.units import hours_from_years
 
 BASES = frozenset({"lifecycle", "operational"})
 FLOWS = frozenset({"consumption", "production"})
 TIERS = frozenset({"T1", "T2", "T3", "T4", "T5"})
-CONFIDENCES = frozenset({"two_sources_agree", "em_only", "gsf_only", "em_finer", "adjudicated", "unverified"})
 PROVIDER_CODE = {"electricity_maps_yearly": "em", "ember_yearly": "ember"}
 MAX_INTENSITY = 2_000.0
 """Greatest yearly intensity that a table may hold [gCO2e/kWh]; coal alone is 740-1,000."""
 BANDED_TIERS = {"T1": "band_t1", "T2": "band_t2", "T3": "band_t3", "T4": "band_t4", "T5": "band_t5"}
-
-
-@dataclass(frozen=True, slots=True)
-class RegionZone:
-    """Zone (with ``confidence``), PUE [1] and WUE [L/kWh] of a cloud region; None where not published."""
-
-    provider: str
-    region: str
-    zone: str
-    country: str
-    pue: float | None
-    pue_year: int | None
-    pue_source: str
-    wue_l_per_kwh: float | None
-    wue_year: int | None
-    confidence: str
-    source_id: str
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +87,14 @@ def grid_age_spread() -> list[AgeSpread]:
     return grid.age_spreads(drift)
 
 
-def region_zones() -> list[RegionZone]:
-    """Give the grid zone of every cloud region, with PUE and WUE where published."""
-    found = []
-    for row in sourced_rows("cloud_region_zone.csv", year=None):
-        pue = row.optional_number("pue", 1.0, 5.0)
-        if pue is not None:
-            row.source_id(sources(), "pue_source")
-        found.append(
-            RegionZone(
-                provider=row.text("provider"),
-                region=row.text("region"),
-                zone=row.text("zone"),
-                country=row.text("country"),
-                pue=pue,
-                pue_year=row.optional_year("pue_year"),
-                pue_source=row.optional_text("pue_source"),
-                wue_l_per_kwh=row.optional_number("wue_l_per_kwh", 0, 20),
-                wue_year=row.optional_year("wue_year"),
-                confidence=row.choice("confidence", CONFIDENCES),
-                source_id=row.text("source_id"),
-                note=row.optional_text("note"),
-            )
-        )
-    return found
+def region_zones(year: int | None = None) -> list[RegionZone]:
+    """Give the grid zone of every cloud region, with its newest PUE and WUE; of a year, or as it is today."""
+    return regions.zones(sourced_rows("cloud_region_zone.csv", year=None), region_figures(), year)
+
+
+def region_figures() -> list[YearFigure]:
+    """Give PUE and WUE of cloud regions and providers by year; ``regions.figure_for`` chooses among them."""
+    return regions.year_figures(sourced_rows("cloud_region_pue.csv"), sources())
 
 
 def source_uncertainties() -> list[SourceUncertainty]:

@@ -107,7 +107,7 @@ def test_namibia_is_a_zone_and_a_country() -> None:
 def test_every_zone_of_a_cloud_region_has_four_years() -> None:
     years = {(f.zone, f.year) for f in FACTORS if f.tier == "zone_year"}
     regions = factors.region_zones()
-    assert len({(r.provider, r.region) for r in regions}) == len(regions) == 142
+    assert len({(r.provider, r.region) for r in regions}) == len(regions) == 148
     assert [r for r in regions for year in (2021, 2022, 2023, 2024) if (r.zone, year) not in years] == []
     assert all(r.country == grid.country_of_zone(r.zone) for r in regions)
 
@@ -224,7 +224,7 @@ def test_the_band_of_nvml_holds_every_comparison_with_a_meter() -> None:
         ("grid_zone_year.csv", "DE,2023,379,", "DE,2023,n/a,", "a number is needed, found 'n/a'"),
         ("grid_zone_year.csv", "DE,2023,379,", "DE,2022,379,", "stands twice"),
         ("grid_zone_year.csv", "DE,2023,379,", "DE,2023,379,,", "values are needed"),
-        ("cloud_region_zone.csv", "ZA,ZA,1.24,", "ZA,ZA,0.24,", r"line 2, column pue: a finite number in \[1, 5\]"),
+        ("cloud_region_pue.csv", ",2025-01-01,1.24,", ",2025-01-01,0.24,", r"column pue: a finite number in \[1, 3\]"),
         ("source_uncertainty.csv", "spec_power_analyzer", "", "column source_id: a text is needed"),
         ("source_uncertainty.csv", "spec_power_analyzer", "hearsay", "not a source of source.csv, found 'hearsay'"),
         ("building.csv", "300,980,1800", "990,980,1800", "line 2, column kgco2e_per_kw: low <= central <= high"),

@@ -1,4 +1,4 @@
-"""The columns that came later to the landing table of cloud figures: what they may hold, and that old files lack them."""
+"""Columns that came later to the landing table of cloud figures: what they may hold, and that old files lack them."""
 
 from __future__ import annotations
 
