@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import duckdb
 
-from warehouse import energy, engine, jobs, transform
+from warehouse import energy, engine, jobs, temporaries, transform
 from warehouse.lake import Lake
 from warehouse.registry import table
 from warehouse.registry.types import Column
@@ -118,7 +118,7 @@ def _moved(name: str, column: Column) -> str:
 
 
 def _note_inputs(lake: Lake, run: transform.Calculation, day: str) -> None:
-    transform.prepare(lake, run, day)
+    temporaries.prepare(lake, day)
     inputs, _ = energy.read_inputs(lake.connection, day, energy.rules_of(lake.config.accounting))
 
     def work(inside: duckdb.DuckDBPyConnection) -> None:

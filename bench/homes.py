@@ -20,7 +20,7 @@ from bench.fleetjobs import JobDay
 from bench.measure import cpu_s
 from collectors.contract import TABLES
 from collectors.landing.writer import LandingWriter
-from warehouse import energy, engine, jobs, transform
+from warehouse import energy, engine, jobs, temporaries, transform
 from warehouse.config import CONFIG_NAME, Config, load_config
 from warehouse.lake import Lake
 
@@ -211,7 +211,7 @@ _STEPS: tuple[tuple[Any, str, str], ...] = (
     (energy, "_tasks", "ledgers of the hour files"),
     (energy, "make_segments", "make segments: the rest"),
     (energy, "write_segments", "write segments"),
-    (transform, "_materialise_temporary", "temporary tables"),
+    (temporaries, "make", "temporary tables"),
     (transform, "check_conservation", "check of conservation"),
     (jobs, "_settle", "work out jobs"),
     (engine, "note_jobs_of_days", "note jobs as to do"),

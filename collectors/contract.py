@@ -26,6 +26,8 @@ from .closed_sets import SOURCES as SOURCES
 CONTRACT_NAME = "wattledger.landing"
 CONTRACT_VERSION = 1
 
+PULL_OUTCOMES = ("complete", "partial", "failed")
+
 LABELS = pa.map_(pa.string(), pa.string())
 
 # The largest plausible reading of one device: a 64-node switch estimate in the public MLPerf power set is 59,570 W;
@@ -209,6 +211,30 @@ GRID_INTENSITY = LandingTable(
     end_column="end_ms",
 )
 
+FEED_PULL = LandingTable(
+    "feed_pull",
+    "One question to a feed of grid intensities and what came of it, also where nothing did.",
+    (
+        _text("source", "Feed that was asked.", nullable=False),
+        _text("zone", "Grid zone for which it was asked.", nullable=False),
+        _time("from_ms", "Start of the range that was asked for, epoch milliseconds UTC."),
+        _time("to_ms", "End of that range, epoch milliseconds UTC."),
+        _time("fetched_ms", "When the answer was there, or was given up."),
+        _text("outcome", "What came of it.", nullable=False, allowed=PULL_OUTCOMES),
+        _text("reason", "Why there is no answer, or the first reason for which a part was refused; docs/feeds."),
+        _text("detail", "What exactly, with the provider's words where there are any."),
+        _count("values_n", "Intervals with a value in the answer."),
+        _count("changed_n", "Of these, new intervals and those with another value than before."),
+        _count("refused_n", "Values that were refused."),
+        _count("missing_ms", "Part of the range that is over and has no value, in milliseconds."),
+        Column("http_status", pa.int32(), None, "HTTP status of the last answer; NULL where there was none.", True),
+        _text("url", "What was asked, without secrets."),
+        _text("response_sha256", "Hash of the answer; it is kept under that name."),
+    ),
+    key=("source", "zone", "from_ms", "to_ms", "fetched_ms"),
+    time_column="fetched_ms",
+)
+
 STATED_SUBJECTS = ("job", "host", "device", "model", "project", "account", "organisation")
 STATED_QUANTITIES = ("energy", "mean_power", "emissions", "emissions_rate", "intensity", "water", "energy_per_query")
 
@@ -298,6 +324,7 @@ TABLES: dict[str, LandingTable] = {
         ASSET_EVENT,
         FACILITY_READING,
         GRID_INTENSITY,
+        FEED_PULL,
         CLOUD_REGION_FACTOR,
         STATED_FIGURE,
     )

@@ -23,7 +23,7 @@ from models.embodied.catalogue import (
 )
 from models.embodied.chip import DieGroup, FabNode, ModuleConstants
 from models.estimate import Estimate
-from models.grid import AgeSpread, GridFactor, GridPedigree, ResolvedGridFactor
+from models.grid import AgeSpread, GridFactor, GridPedigree, ResolvedGridFactor, TierSpread
 from models.pedigree import Scores
 from models.regions import RegionZone, YearFigure
 from models.table import VERIFIED, FactorDataError, Row, Source, rows
@@ -85,6 +85,11 @@ def grid_age_spread() -> list[AgeSpread]:
     """Give the widening of a grid factor's interval by its age, 0 to 10 years."""
     drift = {row.integer("age_years", 1): row.number("sd_ln", 0, 5) for row in sourced_rows("grid_drift.csv")}
     return grid.age_spreads(drift)
+
+
+def grid_tiers() -> list[TierSpread]:
+    """Give the order of the tiers of grid factors, and the interval of a value that states none."""
+    return grid.tier_spreads(_pedigrees())
 
 
 def region_zones(year: int | None = None) -> list[RegionZone]:
@@ -229,7 +234,7 @@ def processor_specs() -> list[ProcessorSpec]:
 @cache
 def _grid_factors() -> tuple[GridFactor, ...]:
     """Zones, then countries and the world, whose intervals reach over their zones."""
-    pedigree = {row.text("tier"): _pedigree(row) for row in sourced_rows("grid_pedigree.csv")}
+    pedigree = _pedigrees()
     zones = [_grid_factor(row, "zone", pedigree[grid.ZONE_YEAR]) for row in sourced_rows("grid_zone_year.csv")]
     zones_of: dict[tuple[str, int], list[float]] = {}
     for factor in zones:
@@ -270,6 +275,11 @@ def _grid_factor(row: Row, zone_column: str, pedigree: GridPedigree, among: list
         licence=source.licence,
         published=source.published,
     )
+
+
+def _pedigrees() -> dict[str, GridPedigree]:
+    """Give the scores of every tier."""
+    return {row.text("tier"): _pedigree(row) for row in sourced_rows("grid_pedigree.csv")}
 
 
 def _pedigree(row: Row) -> GridPedigree:

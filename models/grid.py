@@ -12,7 +12,22 @@ from dataclasses import dataclass
 from models.pedigree import Scores, spread, spread_factor, temporal_score
 
 ZONE_YEAR, COUNTRY_YEAR, WORLD = "zone_year", "country_year", "world"
-TIERS = (ZONE_YEAR, COUNTRY_YEAR, WORLD)
+SLOT_MEASURED, SLOT_ESTIMATED = "zone_slot_measured", "zone_slot_estimated"
+ZONE_MONTH, COUNTRY_MONTH = "zone_month", "country_month"
+TIER_MEANING = {
+    SLOT_MEASURED: "a value of the zone for the slot itself",
+    SLOT_ESTIMATED: "a value of the zone for the slot that its provider marks as estimated",
+    ZONE_MONTH: "the mean of the zone over the month, or over the nearest month that is known",
+    ZONE_YEAR: "the mean of the zone over the year, or over the nearest year that is known",
+    COUNTRY_MONTH: "the mean of the country over the month, or over the nearest month that is known",
+    COUNTRY_YEAR: "the mean of the country over the year, or over the nearest year that is known",
+    WORLD: "the mean of the world over the year; only for the zone WORLD",
+}
+"""Tiers of a grid factor from best to worst; a worse one is taken only where no better one is known."""
+TIERS = tuple(TIER_MEANING)
+YEARLY_TIERS = (ZONE_YEAR, COUNTRY_YEAR, WORLD)
+LONGEST_SLOT_S = 3_600
+"""Longest interval whose value counts as one of a slot [s]."""
 WORLD_ZONE = "WORLD"
 """The zone that names the world average; never a stand-in for an unknown zone."""
 MAX_AGE_YEARS = 10
@@ -102,6 +117,38 @@ class AgeSpread:
     temporal_score: int
     drift_sd_ln: float
     is_extrapolated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TierSpread:
+    """Order of a tier, and the interval of a value of it that states none.
+
+    Attributes:
+        tier: one of ``TIERS``.
+        rank: 0 for the best.
+        low_factor: multiplies the value [1].
+        high_factor: multiplies the value [1].
+    """
+
+    tier: str
+    rank: int
+    low_factor: float
+    high_factor: float
+
+
+def tier_spreads(pedigrees: Mapping[str, GridPedigree]) -> list[TierSpread]:
+    """Give the order and the interval of every tier.
+
+    Args:
+        pedigrees: scores by tier; each of ``TIERS`` must be there.
+
+    Reference: docs/models/grid-factors.md, interval; Weidema et al. 2013.
+    """
+    found = []
+    for rank, tier in enumerate(TIERS):
+        low, high = interval(1.0, pedigrees[tier])
+        found.append(TierSpread(tier, rank, low, high))
+    return found
 
 
 def country_of_zone(zone: str) -> str:

@@ -22,7 +22,7 @@ from warehouse import engine, transform
 from warehouse.audits import all_checks, open_findings
 from warehouse.lake import Lake
 from warehouse.publish import ORGANISATION
-from warehouse.transform import ALL
+from warehouse.temporaries import ALL
 
 INGEST_JOB = "ingest"
 DAYS_JOB = "compute_days"

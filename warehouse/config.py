@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -126,6 +127,51 @@ def _only(value: dict[str, Any], known: tuple[str, ...], noun: str) -> dict[str,
     return value
 
 
+class Grid(_Section):
+    """Which grid factors are taken where several are known.
+
+    Attributes:
+        basis: ``lifecycle`` (fuel chains and plants included) or ``operational`` (combustion alone, with the rest as
+            scope 3 category 3 where it is known). The other stands in only where none of this basis is known at all.
+        prefer: providers whose values come first, the best first; of providers that are not named the name decides.
+        max_age_months: how far the month may lie away whose mean stands in for a slot.
+        max_age_years: how far the year may lie away whose mean does.
+    """
+
+    basis: Literal["lifecycle", "operational"] = "lifecycle"
+    prefer: list[str] = []
+    max_age_months: Annotated[int, Field(ge=0, le=120)] = 12
+    max_age_years: Annotated[int, Field(ge=0, le=100)] = 10
+
+
+class FeedSection(_Section):
+    """A source of grid intensities that is asked again and again.
+
+    Attributes:
+        source: name of the source; `wattledger feeds status` lists them.
+        zones: grid zones for which it is asked.
+        since: first day that is asked for.
+        url: root of the service where it is not the provider's own (a proxy).
+        token_env: environment variable that holds the token, where it is not the usual one.
+        user_env: environment variable that holds the user name.
+        password_env: environment variable that holds the password.
+        names: the provider's own name of a zone, where it is another one.
+        factor_sets: emission factors by which intensities are computed from generation.
+        signals: which of the source's signals are wanted.
+    """
+
+    source: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+    zones: Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(min_length=1)]
+    since: date
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] | None = None
+    token_env: str | None = None
+    user_env: str | None = None
+    password_env: str | None = None
+    names: dict[str, str] = {}
+    factor_sets: list[str] = []
+    signals: list[str] = []
+
+
 class Facility(_Section):
     """A place with hosts.
 
@@ -133,6 +179,7 @@ class Facility(_Section):
         id: name of the place.
         zone: grid zone; unset means not known.
         pue: power usage effectiveness, at least 1; unset means not known.
+        grid_loss_fraction: part of the electricity fed into the grid that is lost on its way; unset means not known.
         ownership: decides the scope of its energy.
         hosts: shell-style patterns of host names that stand in it.
     """
@@ -140,6 +187,7 @@ class Facility(_Section):
     id: Annotated[str, Field(min_length=1, max_length=100)]
     zone: str | None = None
     pue: Annotated[float, Field(ge=1, le=5)] | None = None
+    grid_loss_fraction: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     ownership: Literal["owned", "leased", "colocation", "cloud"] | None = None
     hosts: list[str] = []
 
@@ -192,6 +240,8 @@ class Config(_Section):
     landing: Landing
     lake: LakeSection = LakeSection()
     accounting: Accounting = Accounting()
+    grid: Grid = Grid()
+    feed: list[FeedSection] = []
     facility: list[Facility] = []
     hardware: list[Hardware] = []
     ingest: Ingest = Ingest()
@@ -254,7 +304,7 @@ class Config(_Section):
     @property
     def accounting_sha256(self) -> str:
         """Hash of everything in the configuration that can change a figure."""
-        parts = self.model_dump(mode="json", include={"organisation", "accounting", "facility", "hardware"})
+        parts = self.model_dump(mode="json", include={"organisation", "accounting", "grid", "facility", "hardware"})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

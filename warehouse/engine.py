@@ -25,11 +25,12 @@ from warehouse.lake import Lake, LakeError
 from warehouse.publish import is_current, publish, published_file
 from warehouse.reference import sync_reference
 from warehouse.remote import RemoteReport, fetch_remote
-from warehouse.restatement import note_restatements, totals_before
+from warehouse.restatement import factors_before, note_factor_changes, note_restatements, totals_before
 from warehouse.samples import compact_pending
 from warehouse.shape import shape_problem
+from warehouse.temporaries import ALL, parameters, prepare
 from warehouse.tidy import tidy
-from warehouse.transform import ALL, Calculation, fill, month_of, prepare
+from warehouse.transform import Calculation, fill, month_of
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -283,7 +284,7 @@ def compute_day(
         settle(lake)
         made = None
         if "core.energy_segment" in wanted:
-            prepare(lake, run, day)
+            prepare(lake, day)
             forced = not whole or _is_forced(lake.connection, day)
             hours = functools.partial(tell, "integrate")
             made = energy.make_segments(lake, day, force=forced, progress=hours)
@@ -334,12 +335,16 @@ def _compute(
         # meanwhile is either in both or its note stays.
         causes = connection.execute(notes, {"key": partition}).fetchall()
         if _DAY.fullmatch(partition):
-            prepare(lake, run, partition)
+            prepare(lake, partition)
         before = totals_before(connection, partition) if _MONTH.fullmatch(partition) else None
+        old_run = factors_before(connection, partition) if "core.emission" in names else None
         forced = not whole or _is_forced(connection, partition)
         done = fill(connection, lake.config, run, names, partition, made, force=forced)
         if before is not None:
             note_restatements(connection, partition, before, run.calc_run_id)
+        if old_run is not None:
+            values = parameters(connection, lake.config, run.calc_run_id, partition)
+            note_factor_changes(connection, old_run, values)
         if whole:
             connection.execute(
                 "DELETE FROM lake.audit.pending WHERE partition_key = $key AND list_contains($causes, cause)",

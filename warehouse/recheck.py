@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from warehouse import energy, files, transform
+from warehouse import energy, files, temporaries, transform
 from warehouse.config import Config
 from warehouse.kernel.check import Difference, compare, sql_segments
 from warehouse.lake import Lake, open_lake
@@ -102,7 +102,7 @@ def differences_from_sql(
     """
     start_ms, end_ms = energy.day_bounds_ms(day)
     rules = energy.rules_of(lake.config.accounting)
-    transform.prepare(lake, run, day)
+    temporaries.prepare(lake, day)
     hosts = _some_hosts(lake, day, most_rows_n)
     view_readings(lake, "every_reading", start_ms - rules.reach_ms, end_ms + rules.reach_ms)
     lake.connection.register("chosen_host", pa.table({"host": pa.array(hosts, pa.string())}))
@@ -153,12 +153,12 @@ def _again(day: str) -> str:
 def _once_more(lake: Lake, run: transform.Calculation, day: str) -> Finding:
     """Compute a day again, compare, and take it back."""
     differing: list[str] = []
-    transform.prepare(lake, run, day)
+    temporaries.prepare(lake, day)
     made = energy.make_segments(lake, day, force=True)
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         before = _prints(connection, day)
-        transform.prepare(lake, run, day)
+        temporaries.prepare(lake, day)
         transform.fill(connection, lake.config, run, transform.DAILY, day, made)
         after = _prints(connection, day)
         differing.extend(name for name in transform.DAILY if before[name] != after[name])

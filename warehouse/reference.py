@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from models import factors
+from models import factors, grid
 from models.embodied.catalogue import normalise_model
 from warehouse.config import Config
 from warehouse.lake import Lake
@@ -32,6 +32,8 @@ _ARROW = {
 }
 _KNOWN = ("known_from", "known_to")
 _STANDING = "ref.*"
+FED = "ref.grid_intensity"
+"""The table that holds rows of feeds beside those of the program (``intensities``)."""
 
 
 def _grid_intensity(_: Config) -> Rows:
@@ -48,9 +50,28 @@ def _grid_intensity(_: Config) -> Rows:
             "basis": factor.basis,
             "flow": factor.flow,
             "tier": factor.tier,
+            "provider": factor.source_id,
+            "factor_set": None,
+            "is_estimate": False,
+            "provider_updated_at": None,
+            "response_sha256": None,
+            "file_sha256": None,
             "source": f"{factor.source_title} ({factor.licence})",
         }
         for factor in factors.grid_factors()
+    ]
+
+
+def _grid_tier(_: Config) -> Rows:
+    return [
+        {
+            "tier": entry.tier,
+            "rank": entry.rank,
+            "low_factor": entry.low_factor,
+            "high_factor": entry.high_factor,
+            "description": grid.TIER_MEANING[entry.tier],
+        }
+        for entry in factors.grid_tiers()
     ]
 
 
@@ -111,6 +132,7 @@ def _facility(config: Config) -> Rows:
             "position": position,
             "zone": entry.zone,
             "pue": entry.pue,
+            "grid_loss_fraction": entry.grid_loss_fraction,
             "ownership": entry.ownership,
             "hosts": entry.hosts,
         }
@@ -159,7 +181,7 @@ def _grid_age_spread(_: Config) -> Rows:
 
 
 def _factor(config: Config) -> Rows:
-    grid = [
+    intensities = [
         {
             "factor_id": row["factor_id"],
             "kind": "grid_intensity",
@@ -187,7 +209,7 @@ def _factor(config: Config) -> Rows:
         }
         for row in _hardware_embodied(config)
     ]
-    return grid + hardware
+    return intensities + hardware
 
 
 _SOURCES: dict[str, Callable[[Config], Rows]] = {
@@ -197,6 +219,7 @@ _SOURCES: dict[str, Callable[[Config], Rows]] = {
     "ref.facility": _facility,
     "ref.host_hardware": _host_hardware,
     "ref.source_uncertainty": _source_uncertainty,
+    "ref.grid_tier": _grid_tier,
     "ref.grid_age_spread": _grid_age_spread,
     "ref.factor": _factor,
 }
@@ -259,7 +282,8 @@ def _sync_table(lake: Lake, entry: Table, rows: Rows) -> int:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT {typed} FROM wanted_rows")
     finally:
         connection.unregister("wanted_rows")
-    current = f"SELECT {names} FROM {entry.qualified} WHERE known_to IS NULL"
+    ours = "known_to IS NULL AND file_sha256 IS NULL" if entry.qualified == FED else "known_to IS NULL"
+    current = f"SELECT {names} FROM {entry.qualified} WHERE {ours}"
     differs = f"SELECT count(*) FROM (({current} EXCEPT FROM wanted) UNION ALL (FROM wanted EXCEPT {current}))"
     if not lake.value(differs):
         return 0
@@ -271,11 +295,11 @@ def _sync_table(lake: Lake, entry: Table, rows: Rows) -> int:
         target = f"lake.{entry.qualified}"
         inside.execute(
             f"UPDATE {target} AS t SET known_to = now() "
-            f"WHERE known_to IS NULL AND NOT EXISTS (SELECT 1 FROM wanted AS w WHERE {same_row})"
+            f"WHERE {ours} AND NOT EXISTS (SELECT 1 FROM wanted AS w WHERE {same_row})"
         )
         added = inside.execute(
             f"INSERT INTO {target} ({names}, known_from) SELECT {names}, now() FROM wanted AS w "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE known_to IS NULL AND {same_key})"
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {ours} AND {same_key})"
         ).fetchall()
         return int(added[0][0])
 

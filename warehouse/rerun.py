@@ -12,7 +12,8 @@ from warehouse.energy import day_bounds_ms
 from warehouse.engine import FORCED, Progress, RunReport, begin, compute_day, days_with_facts
 from warehouse.jobs import JOB_TABLES, note_jobs_of_days
 from warehouse.lake import Lake
-from warehouse.transform import ALL, Calculation, fill, month_of
+from warehouse.temporaries import ALL
+from warehouse.transform import Calculation, fill, month_of
 
 
 def run_table(lake: Lake, name: str, partitions: Iterable[str], *, progress: Progress | None = None) -> RunReport:

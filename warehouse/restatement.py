@@ -1,7 +1,8 @@
-"""Restatements: what changed in a month that was closed, and why.
+"""Restatements: what changed in a month that was closed, and what other grid factors made of a day.
 
-What belongs here: the comparison of a month before and after a computation. A month is closed some days after its end;
-changes before that are the ordinary growth of provisional figures and are not restatements.
+What belongs here: the comparison of a partition before and after a computation. A month is closed some days after its
+end; changes before that are the ordinary growth of provisional figures and are not restatements. A grid factor that
+takes the place of another is noted for every day, closed or not: it links a provisional figure with the final one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import duckdb
+
+from warehouse.sqlfiles import sql_text
+from warehouse.temporaries import bound
 
 TABLE = "mart.training_vs_inference_monthly"
 CLOSED_AFTER_DAYS = 5
@@ -60,6 +64,67 @@ def note_restatements(connection: duckdb.DuckDBPyConnection, month: str, before:
     for org, group in sorted(old.keys() | new.keys()):
         if old.get((org, group)) != new.get((org, group)):
             connection.execute(
-                "INSERT INTO lake.audit.restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, now())",
-                [first, org, group, old.get((org, group)), new.get((org, group)), cause, old_run, calc_run_id],
+                "INSERT INTO lake.audit.restatement BY NAME SELECT 'month' AS period, ? AS start, ? AS org, "
+                "? AS phase_group, ? AS cause, ? AS old_kgco2e, ? AS new_kgco2e, ? AS old_calc_run_id, "
+                "? AS new_calc_run_id, now() AS restated_at",
+                [first, org, group, cause, old.get((org, group)), new.get((org, group)), old_run, calc_run_id],
             )
+
+
+def factors_before(connection: duckdb.DuckDBPyConnection, day: str) -> str | None:
+    """Keep the grid factors of a day as they stand in the temporary table ``old_factor``.
+
+    Args:
+        connection: a connection in a transaction.
+        day: the day (ISO 8601).
+
+    Returns:
+        The calculation of the day's emissions; ``None`` for a day that is not computed yet.
+    """
+    found = connection.execute(
+        "SELECT calc_run_id FROM lake.audit.materialisation "
+        "WHERE table_name = 'core.emission' AND partition_key = $day",
+        {"day": day},
+    ).fetchall()
+    if not found:
+        return None
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE old_factor AS FROM lake.core.grid_factor WHERE day = $day",
+        {"day": date.fromisoformat(day)},
+    )
+    return str(found[0][0])
+
+
+def note_factor_changes(connection: duckdb.DuckDBPyConnection, old_run: str, values: dict[str, Any]) -> int:
+    """Write a row for what each other grid factor made of a day; both sides are worked out from the energy of today.
+
+    Args:
+        connection: a connection in the transaction that computed the day, after ``factors_before``.
+        old_run: what that gave.
+        values: parameters of the day (``temporaries.parameters``).
+
+    Returns:
+        Rows written.
+    """
+    changed = sql_text("ingest", "changed_factor")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_factor AS {changed}", bound(changed, values))
+    if not connection.execute("SELECT count(*) FROM changed_factor").fetchall()[0][0]:
+        return 0
+    operational = sql_text("core", "operational")
+    for side in ("old", "new"):
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE applied_factor AS "
+            "SELECT * EXCLUDE (side) FROM changed_factor WHERE side = $side",
+            {"side": side},
+        )
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {side}_operational AS {operational}", bound(operational, values)
+        )
+    rows = sql_text("ingest", "day_restatement")
+    written = connection.execute(
+        "INSERT INTO lake.audit.restatement BY NAME "
+        "SELECT 'day' AS period, $day AS start, *, $old_run AS old_calc_run_id, "
+        f"$new_run AS new_calc_run_id, now() AS restated_at FROM ({rows})",
+        bound(rows, values) | {"day": values["day"], "old_run": old_run, "new_run": values["calc_run_id"]},
+    )
+    return int(written.fetchall()[0][0])

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from collectors import contract
 from collectors.landing.reader import LandedFile
-from warehouse import jobs, samples
+from warehouse import intensities, jobs, samples
 from warehouse.lake import Lake
 from warehouse.rowrules import rule_expressions
 
@@ -123,6 +123,8 @@ def forget(inside: duckdb.DuckDBPyConnection, sha256: str, table_name: str) -> N
         samples.forget_source(inside, sha256)
     elif table_name in jobs.NOTING_TABLES:
         jobs.forget_rows(inside, table_name, sha256)
+    elif table_name == intensities.LANDED:
+        intensities.note_forgotten(inside, sha256)
     # Conflicts between readings are those of an hour, and are judged with it.
     refused = "state = 'open' AND reason <> 'conflict'" if is_samples else "state = 'open'"
     for sql in (

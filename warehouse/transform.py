@@ -9,15 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime
 
 import duckdb
 import pyarrow as pa
 
 from collectors import __version__ as program_version
-from models.embodied.catalogue import normalise_model
-from warehouse import energy
+from warehouse import energy, temporaries
 from warehouse.config import Config
 from warehouse.energy import DaySegments, day_bounds_ms
 from warehouse.jobs import JOB_TABLES
@@ -26,10 +24,9 @@ from warehouse.lake import MACROS, Lake
 from warehouse.reference import reference_rows, rows_sha256
 from warehouse.registry import table
 from warehouse.sqlfiles import sql_sha256, sql_text
+from warehouse.temporaries import SEGMENT_TABLES, bound, parameters
 
-MS_PER_MINUTE = 60_000
 MS_PER_S = 1000
-ALL = "*"
 CONSERVATION_TOLERANCE = 1e-9
 
 DAILY = (
@@ -37,6 +34,8 @@ DAILY = (
     "core.energy_segment",
     "core.device_energy",
     "core.job_energy",
+    "core.job_slot",
+    "core.grid_factor",
     "core.emission",
     "core.job_day",
     "mart.footprint_daily",
@@ -48,7 +47,7 @@ WHOLE = ("mart.model_lifecycle",)
 COMPUTED = (*DAILY, *MONTHLY, *WHOLE)
 _BY_JOB = {"mart.job"}
 # What is computed from segments and holds alone; other factors leave them as they are.
-ENERGY_TABLES = ("core.device_energy", "core.job_energy")
+ENERGY_TABLES = ("core.device_energy", "core.job_energy", "core.job_slot")
 
 
 class ConservationError(RuntimeError):
@@ -113,92 +112,6 @@ def month_of(day: str) -> str:
     return day[:7]
 
 
-def _parameters(config: Config, run: Calculation, partition: str) -> dict[str, Any]:
-    rules = config.accounting
-    values: dict[str, Any] = {
-        "organisation": config.organisation.name,
-        "calc_run_id": run.calc_run_id,
-        "slot_ms": rules.slot_minutes * MS_PER_MINUTE,
-        "idle": rules.idle,
-    }
-    if len(partition) == len("2025-03-01"):
-        start_ms, end_ms = day_bounds_ms(partition)
-        values |= {"day": date.fromisoformat(partition), "day_start_ms": start_ms, "day_end_ms": end_ms}
-    elif partition != ALL:
-        month = date.fromisoformat(f"{partition}-01")
-        values |= {"month": month, "next_month": (month + timedelta(days=31)).replace(day=1)}
-    return values
-
-
-def _bound(text: str, values: dict[str, Any]) -> dict[str, Any]:
-    statement = "\n".join(line.partition("--")[0] for line in text.splitlines())
-    return {name: value for name, value in values.items() if f"${name}" in _words(statement)}
-
-
-def _words(statement: str) -> set[str]:
-    separators = str.maketrans(dict.fromkeys(" ()\n,;+-*/=<>:|", " "))
-    return {word for word in statement.translate(separators).split() if word.startswith("$")}
-
-
-def prepare(lake: Lake, run: Calculation, day: str) -> None:
-    """Make the small temporary tables that the SQL of one day reads: its jobs, what they hold, names of hardware.
-
-    Args:
-        lake: an open, writable lake.
-        run: the calculation.
-        day: the day to compute (ISO 8601).
-    """
-    names = [name for (name,) in lake.rows("SELECT DISTINCT hardware_model FROM raw.asset_event ORDER BY 1")]
-    keys = [normalise_model(name) for name in names]
-    _temporary(
-        lake,
-        "hardware_name",
-        {"hardware_model": pa.array(names, pa.string()), "hardware_key": pa.array(keys, pa.string())},
-    )
-    start_ms, end_ms = day_bounds_ms(day)
-    bounds = {"start": start_ms, "end": end_ms}
-    lake.connection.execute(
-        "CREATE OR REPLACE TEMP TABLE day_hold AS FROM lake.core.job_hold WHERE start_ms < $end AND end_ms > $start",
-        bounds,
-    )
-    lake.connection.execute(
-        "CREATE OR REPLACE TEMP TABLE touched_job AS "
-        "SELECT job_id, attempt, first_ms, last_ms FROM lake.core.job WHERE first_ms < $end AND last_ms >= $start",
-        bounds,
-    )
-    lake.connection.execute("SET VARIABLE counted_day = NULL")
-
-
-def _temporary(lake: Lake, name: str, columns: dict[str, Any]) -> None:
-    lake.connection.register("columns_of", pa.table(columns))
-    try:
-        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM columns_of")
-    finally:
-        lake.connection.unregister("columns_of")
-
-
-def _materialise_temporary(
-    connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation, name: str, day: str
-) -> None:
-    if name in SEGMENT_TABLES:  # they are read twice a day and made once
-        if connection.execute("SELECT getvariable('counted_day')").fetchall() == [(day,)]:
-            return
-        if name == SEGMENT_TABLES[-1]:
-            connection.execute(f"SET VARIABLE counted_day = '{date.fromisoformat(day)}'")
-    text = sql_text("core", name)
-    values = _bound(text, _parameters(config, run, day))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", values)
-
-
-# Temporary tables that the SQL of a table reads, made right before it because they read what was computed just before.
-SEGMENT_TABLES = ("device_inside", "counted_segment")
-_NEEDS = {
-    "core.device_energy": SEGMENT_TABLES,
-    "core.job_energy": SEGMENT_TABLES,
-    "core.emission": ("embodied_rate",),
-}
-
-
 def fill(
     connection: duckdb.DuckDBPyConnection,
     config: Config,
@@ -251,10 +164,11 @@ def energy_inputs_sha256(connection: duckdb.DuckDBPyConnection, config: Config, 
     start_ms, end_ms = day_bounds_ms(day)
     values = {"day": date.fromisoformat(day), "day_start_ms": start_ms, "day_end_ms": end_ms}
     for sql in _ENERGY_INPUTS:
-        digest.update(repr(connection.execute(_DIGEST.format(sql), _bound(sql, values)).fetchall()).encode())
+        digest.update(repr(connection.execute(_DIGEST.format(sql), bound(sql, values)).fetchall()).encode())
     rules = config.accounting
-    digest.update(f"{rules.idle} {rules.slot_minutes} {MACROS}".encode())
-    for name in (*SEGMENT_TABLES, "device_energy", "job_energy"):
+    step_ms = temporaries.step_ms(connection)
+    digest.update(f"{rules.idle} {rules.slot_minutes} {step_ms} {MACROS}".encode())
+    for name in (*SEGMENT_TABLES, "job_piece", "device_energy", "job_energy", "job_slot"):
         digest.update(sql_text("core", name).encode())
     return digest.hexdigest()
 
@@ -297,7 +211,7 @@ def _fill(
         if made is None:
             msg = "segments are made before the transaction that keeps them"
             raise ValueError(msg)
-        connection.execute("SET VARIABLE counted_day = NULL")
+        temporaries.forget(connection)
         return energy.write_segments(connection, made, energy.rules_of(config.accounting))
     rows = _fill_by_sql(connection, config, run, name, partition)
     if name == "core.job_energy":
@@ -316,22 +230,21 @@ def _fill_by_sql(
     connection: duckdb.DuckDBPyConnection, config: Config, run: Calculation, name: str, partition: str
 ) -> int:
     entry = table(name)
-    for needed in _NEEDS.get(name, ()):
-        _materialise_temporary(connection, config, run, needed, partition)
+    values = parameters(connection, config, run.calc_run_id, partition)
+    temporaries.make(connection, name, partition, values)
     text = sql_text(entry.schema, entry.name)
-    values = _parameters(config, run, partition)
     if name in _BY_JOB:
         values |= _job_days(connection)
         keys = "(job_id, attempt) IN (SELECT (job_id, attempt) FROM touched_job)"
         connection.execute(f"DELETE FROM lake.{name} WHERE {keys}")
     elif entry.partition:
-        bound = values[entry.partition]
-        connection.execute(f"DELETE FROM lake.{name} WHERE {entry.partition} = $bound", {"bound": bound})
+        key = {"key": values[entry.partition]}
+        connection.execute(f"DELETE FROM lake.{name} WHERE {entry.partition} = $key", key)
     else:
         connection.execute(f"DELETE FROM lake.{name}")
     columns = ", ".join(f'"{column}"' for column in entry.column_names)
     inserted = connection.execute(
-        f"INSERT INTO lake.{name} BY NAME SELECT {columns} FROM ({text})", _bound(text, values)
+        f"INSERT INTO lake.{name} BY NAME SELECT {columns} FROM ({text})", bound(text, values)
     )
     return int(inserted.fetchall()[0][0])
 

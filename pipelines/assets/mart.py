@@ -11,7 +11,8 @@ from pipelines.describe import filled, key_of, spec
 from pipelines.partitions import BY_TIME, MONTHS, ledger_month
 from pipelines.resources import WRITER_POOL, Installation
 from warehouse import engine
-from warehouse.transform import ALL, MONTHLY, WHOLE
+from warehouse.temporaries import ALL
+from warehouse.transform import MONTHLY, WHOLE
 
 
 @dg.multi_asset(

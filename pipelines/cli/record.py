@@ -82,7 +82,8 @@ def _tables(lake: Lake, report: RunReport) -> Iterator[AssetMaterialization]:
     from pipelines.describe import filled, key_of
     from pipelines.partitions import month_key
     from warehouse.registry import ALL_TABLES
-    from warehouse.transform import ALL, MONTHLY
+    from warehouse.temporaries import ALL
+    from warehouse.transform import MONTHLY
 
     computed = {name for name, _ in report.computed}
     for entry in ALL_TABLES:

@@ -4,7 +4,8 @@ What belongs here: this source's addresses, login and fields. What must not be h
 
 Marginal rates serve decisions; they are kept apart from averages by ``kind`` and never go into an inventory. A rate
 comes from a model with a date, and models differ: the date is the factor set. Both ends of a range are inclusive here,
-so the end is moved back by one step. Regions differ by signal and are not our zones: ``names`` of the configuration maps them.
+so the end is moved back by one step. Regions differ by signal and are not our zones: the configuration's ``names`` maps
+them.
 
 Reference: WattTime API documentation v3; unit and chunks also as in the WattTime Python client (7c5c56df0bf0).
 """

@@ -10,7 +10,7 @@ from collectors.contract import MAX_TIME_MS, MIN_TIME_MS
 from tests.real.conftest import Imported
 from tests.real.lakes import take
 from tests.support.reference_segments import reference_segments
-from warehouse import energy, recheck, transform
+from warehouse import energy, recheck, temporaries, transform
 from warehouse.kernel.check import compare
 from warehouse.lake import Lake, open_lake
 from warehouse.samples import view_readings
@@ -47,9 +47,8 @@ def test_exact_fractions_give_the_same_segments(lake: Lake) -> None:
     rows = lake.connection.execute("from all_reading").to_arrow_table().to_pylist()
     rules = energy.rules_of(lake.config.accounting)
     lake.connection.execute("create or replace temp table chosen_host as select distinct host from all_reading")
-    run = transform.calculation(lake.config)
     for day in days_of(lake):
-        transform.prepare(lake, run, day)
+        temporaries.prepare(lake, day)
         start_ms, end_ms = energy.day_bounds_ms(day)
         near = [row for row in rows if start_ms - rules.reach_ms <= row["ts_ms"] <= end_ms + rules.reach_ms]
         cuts = {host: list(at) for host, at in energy.read_cuts(lake.connection, day).items()}

@@ -13,11 +13,12 @@ from collectors.contract import TABLES
 from warehouse.jobs import JOB_TABLES, fill_jobs
 from warehouse.lake import Lake
 from warehouse.sqlfiles import sql_text
-from warehouse.transform import Calculation, fill, prepare
+from warehouse.temporaries import prepare
+from warehouse.transform import Calculation, fill
 
 DAY = "2025-03-03"
 RUN = Calculation("test", "", "")
-ENERGY_TABLES = ("core.device_energy", "core.job_energy")
+ENERGY_TABLES = ("core.device_energy", "core.job_energy", "core.job_slot", "core.grid_factor")
 SLOT_MS = 300_000
 MS_PER_HOUR = 3_600_000
 START_MS = int(datetime.fromisoformat(DAY).replace(tzinfo=UTC).timestamp() * 1000)
@@ -117,7 +118,7 @@ def compute(lake: Lake, day: str = DAY, *, idle: str = "visible", tables: tuple[
     """
     accounting = lake.config.accounting.model_copy(update={"idle": idle})
     config = lake.config.model_copy(update={"accounting": accounting})
-    prepare(lake, RUN, day)
+    prepare(lake, day)
     lake.transaction(lambda connection: fill(connection, config, RUN, tables, day))
 
 

@@ -191,7 +191,68 @@ JOB_ENERGY = Table(
     published=True,
 )
 
-COMPONENTS = ("it", "overhead", "chip", "server", "building")
+JOB_SLOT = Table(
+    "core",
+    "job_slot",
+    "Energy of one job, or idle or unallocated energy, at one place in one slot: core.job_energy without its devices, "
+    "cut where grid factors change.",
+    grain="slot x allocation x job x attempt x phase x facility x zone x energy source",
+    key=("slot_start", "allocation", "job_id", "attempt", "phase", "facility", "zone", "energy_source"),
+    columns=(
+        DAY,
+        HOUR,
+        Column("slot_start", "TIMESTAMPTZ", "Start of the slot."),
+        Column("slot_s", "INTEGER", "Length of the slot: an hour, or less where factors change within hours.", "s"),
+        ALLOCATION,
+        Column("job_id", "VARCHAR", "Identifier of the job; NULL on idle and unallocated rows.", nullable=True),
+        ATTEMPT,
+        Column("phase", "VARCHAR", "Life-cycle phase; NULL on idle and unallocated rows.", nullable=True),
+        Column("facility", "VARCHAR", "Facility id or provider/region; NULL where not known.", nullable=True),
+        Column("zone", "VARCHAR", "Grid zone; NULL where not known.", nullable=True),
+        Column("energy_source", "VARCHAR", "Interface that gave the readings."),
+        Column("energy_j", "DOUBLE", "Energy, measured and estimated.", "J", minimum=0),
+    ),
+    partition="day",
+    published=True,
+)
+
+GRID_FACTOR = Table(
+    "core",
+    "grid_factor",
+    "The grid factor that was applied to a zone in a slot, and its tier; a slot without any is a row.",
+    grain="zone x slot",
+    key=("zone", "slot_start"),
+    columns=(
+        DAY,
+        HOUR,
+        Column("zone", "VARCHAR", "Grid zone of the energy."),
+        Column("slot_start", "TIMESTAMPTZ", "Start of the slot."),
+        Column("slot_s", "INTEGER", "Length of the slot.", "s"),
+        Column("factor_id", "VARCHAR", "Factor or series; NULL where none is known.", nullable=True),
+        Column("tier", "VARCHAR", "Quality tier; missing where none is known."),
+        Column("basis", "VARCHAR", "lifecycle or operational; NULL where none is known.", nullable=True),
+        Column("flow", "VARCHAR", "consumption or production; NULL where none is known.", nullable=True),
+        Column("low_gco2e_per_kwh", "DOUBLE", "Low end.", "gCO2e/kWh", True, 0),
+        Column("gco2e_per_kwh", "DOUBLE", "Intensity, the mean over the slot by time.", "gCO2e/kWh", True, 0),
+        Column("high_gco2e_per_kwh", "DOUBLE", "High end.", "gCO2e/kWh", True, 0),
+        Column(
+            "upstream_gco2e_per_kwh",
+            "DOUBLE",
+            "Life cycle less combustion of the same provider and slot; NULL where the factor is not operational or the "
+            "provider does not state both.",
+            "gCO2e/kWh",
+            True,
+            0,
+        ),
+        Column("age_years", "INTEGER", "Years between the factor's validity and the slot.", "years", True),
+        Column("known_from", "TIMESTAMPTZ", "When the newest value in it became known.", nullable=True),
+    ),
+    partition="day",
+    published=True,
+)
+
+COMPONENTS = ("it", "overhead", "upstream", "losses", "chip", "server", "building")
+OPERATIONAL_COMPONENTS = COMPONENTS[:4]
 METHODS = ("location", "amortised")
 
 EMISSION = Table(
@@ -222,7 +283,12 @@ EMISSION = Table(
         Column("facility", "VARCHAR", "Facility id or provider/region; NULL where not known.", nullable=True),
         Column("zone", "VARCHAR", "Grid zone; NULL where not known.", nullable=True),
         Column("energy_source", "VARCHAR", "Interface that gave the readings."),
-        Column("component", "VARCHAR", "it or overhead (operational); chip, server or building (embodied)."),
+        Column(
+            "component",
+            "VARCHAR",
+            "it or overhead (operational); upstream (of the fuels) or losses (of the grid), scope 3 category 3; chip, "
+            "server or building (embodied).",
+        ),
         Column("method", "VARCHAR", "location (operational) or amortised (embodied)."),
         Column("energy_kwh", "DOUBLE", "Energy behind an operational row; 0 on embodied rows.", "kWh", True, 0),
         Column("device_s", "DOUBLE", "Device-seconds behind an embodied row; 0 on operational rows.", "s", minimum=0),
@@ -232,6 +298,8 @@ EMISSION = Table(
         Column("factor_id", "VARCHAR", "Factor that was applied; NULL where none is known.", nullable=True),
         Column("quality_tier", "VARCHAR", "Tier of the factor; missing where none is known."),
         Column("factor_age_years", "INTEGER", "Years between the factor's validity and the hour.", "years", True),
+        Column("basis", "VARCHAR", "lifecycle or operational; NULL if embodied or without a factor.", nullable=True),
+        Column("flow", "VARCHAR", "consumption or production; NULL if embodied or without a factor.", nullable=True),
         Column("calc_run_id", "VARCHAR", "Calculation that made the row; see audit.calc_run."),
     ),
     partition="day",
@@ -266,6 +334,7 @@ JOB_DAY = Table(
         _part("unlocated", "akWh", "Energy without a grid factor."),
         _part("it", "agCO2e", "Operational emissions of the IT equipment; NULL where nothing of it is known."),
         _part("overhead", "agCO2e", "Operational emissions of the overhead; NULL where nothing of it is known."),
+        _part("upstream", "agCO2e", "Upstream of the fuels and losses of the grid; NULL where nothing of it is known."),
         _part("chip", "agCO2e", "Embodied emissions of chips; NULL where nothing of it is known."),
         _part("server", "agCO2e", "Embodied emissions of servers; NULL where nothing of it is known."),
         _part("building", "agCO2e", "Embodied emissions of the building; NULL where nothing of it is known."),
@@ -277,4 +346,15 @@ JOB_DAY = Table(
     sorted_by=("job_id", "attempt", "day"),
 )
 
-TABLES = (ENERGY_SEGMENT, DEVICE_ENERGY, JOB, JOB_PHASE, JOB_HOLD, JOB_ENERGY, EMISSION, JOB_DAY)
+TABLES = (
+    ENERGY_SEGMENT,
+    DEVICE_ENERGY,
+    JOB,
+    JOB_PHASE,
+    JOB_HOLD,
+    JOB_ENERGY,
+    JOB_SLOT,
+    GRID_FACTOR,
+    EMISSION,
+    JOB_DAY,
+)

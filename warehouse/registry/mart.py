@@ -10,6 +10,7 @@ from warehouse.registry.types import Column, Table
 _MASS = (
     ("it", "operational emissions of the IT equipment, location-based"),
     ("overhead", "operational emissions of the facility's overhead (PUE - 1), location-based"),
+    ("upstream", "upstream of the fuels and losses of the grid (scope 3 category 3), location-based"),
     ("chip", "embodied emissions of the chips, amortised"),
     ("server", "embodied emissions of the servers, amortised"),
     ("building", "embodied emissions of the building and its plant, amortised"),
@@ -51,7 +52,7 @@ MASS_COLUMNS = (
     ),
     Column("embodied_kgco2e", "DOUBLE", "Embodied emissions: chip, server and building.", "kgCO2e", True, 0),
     Column("low_kgco2e", "DOUBLE", "Low end of total_kgco2e.", "kgCO2e", True, 0),
-    Column("total_kgco2e", "DOUBLE", "Location-based plus embodied, as far as known.", "kgCO2e", True, 0),
+    Column("total_kgco2e", "DOUBLE", "Location-based, upstream and embodied, as far as known.", "kgCO2e", True, 0),
     Column("high_kgco2e", "DOUBLE", "High end of total_kgco2e.", "kgCO2e", True, 0),
 )
 COVERAGE_COLUMNS = (
@@ -156,12 +157,17 @@ DATA_QUALITY = Table(
     "mart",
     "data_quality",
     "What the figures of one day and place rest on: coverage, estimates, counters and factor tiers.",
-    grain="day x region x component x quality tier",
-    key=("day", "region", "component", "quality_tier"),
+    grain="day x region x component x basis x quality tier",
+    key=("day", "region", "component", "basis", "quality_tier"),
     columns=(
         DAY,
         Column("region", "VARCHAR", "Facility id or provider/region; NULL where not known.", nullable=True),
-        Column("component", "VARCHAR", "it or overhead (operational); chip, server or building (embodied)."),
+        Column(
+            "component",
+            "VARCHAR",
+            "it, overhead, upstream or losses (operational); chip, server or building (embodied).",
+        ),
+        Column("basis", "VARCHAR", "lifecycle or operational; NULL for embodied or without a factor.", nullable=True),
         Column("quality_tier", "VARCHAR", "Tier of the factor; missing where none is known."),
         Column(
             "energy_kwh", "DOUBLE", "Energy behind operational rows; NULL where a PUE is not known.", "kWh", True, 0

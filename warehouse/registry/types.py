@@ -40,6 +40,7 @@ class Table:
         key: columns that identify a row.
         columns: columns in order.
         partition: column by which the table is recomputed, a day or the first day of a month, or ``None``.
+        laid_by: column by whose month the files lie apart, where that is not the partition.
         sorted_by: columns by which the rows of a file are sorted, whatever the order in which they are written.
         published: whether the table goes into the published database.
         bookkeeping: columns that say when or by whom a row was written, not what it states; two runs over the same
@@ -53,6 +54,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     partition: str | None = None
+    laid_by: str | None = None
     sorted_by: tuple[str, ...] = ()
     published: bool = False
     bookkeeping: tuple[str, ...] = ()
@@ -65,7 +67,8 @@ class Table:
     @property
     def layout(self) -> str | None:
         """Return by what the lake lays the files of the table apart: by month, so that they stay few (``tidy``)."""
-        return f"year({self.partition}), month({self.partition})" if self.partition else None
+        column = self.laid_by or self.partition
+        return f"year({column}), month({column})" if column else None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ mass as (
         coalesce(exact_part(case when component = 'it' and gco2e is null then energy_kwh end), 0) as unlocated_akwh,
         exact_part(case when component = 'it' then gco2e end) as it_agco2e,
         exact_part(case when component = 'overhead' then gco2e end) as overhead_agco2e,
+        exact_part(case when component in ('upstream', 'losses') then gco2e end) as upstream_agco2e,
         exact_part(case when component = 'chip' then gco2e end) as chip_agco2e,
         exact_part(case when component = 'server' then gco2e end) as server_agco2e,
         exact_part(case when component = 'building' then gco2e end) as building_agco2e,

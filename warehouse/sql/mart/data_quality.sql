@@ -1,5 +1,5 @@
 -- What the figures of one day and place rest on: coverage, estimates, counters and factor tiers.
--- grain: day x region x component x quality_tier    keys: the same    units: kWh, kgCO2e, s
+-- grain: day x region x component x basis x quality_tier    keys: the same    units: kWh, kgCO2e, s
 -- inputs: core.emission, core.job_energy, raw.quarantine_row
 -- $day: the day to compute; $day_start_ms, $day_end_ms: its bounds
 with whole_day as (
@@ -20,7 +20,7 @@ refused as (
     where state = 'open' and time_ms >= $day_start_ms and time_ms < $day_end_ms
 ),
 tier as (
-    select facility, component, quality_tier,
+    select facility, component, basis, quality_tier,
         case when count(*) filter (where energy_kwh is null) = 0 then exact_sum(energy_kwh) end as energy_kwh,
         exact_sum(gco2e) / 1e3 as kgco2e
     from lake.core.emission
@@ -28,7 +28,7 @@ tier as (
     group by all
 )
 select
-    $day as day, tier.facility as region, component, quality_tier, energy_kwh,
+    $day as day, tier.facility as region, component, basis, quality_tier, energy_kwh,
     energy_kwh * estimated.fraction as estimated_kwh,
     kgco2e,
     whole_day.measured_s as day_measured_s,
@@ -40,4 +40,4 @@ from tier
 left join estimated on estimated.facility is not distinct from tier.facility
 cross join whole_day
 cross join refused
-order by region, component, quality_tier
+order by region, component, basis, quality_tier

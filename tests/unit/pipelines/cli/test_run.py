@@ -26,7 +26,7 @@ from warehouse.config import Config, load_config
 from warehouse.engine import RunReport
 from warehouse.ingest import FileOutcome
 from warehouse.lake import open_lake
-from warehouse.transform import ALL
+from warehouse.temporaries import ALL
 
 
 def test_the_first_run_says_what_went_in_what_was_refused_and_what_came_out(computed: Path) -> None:

@@ -1,0 +1,36 @@
+-- What other grid factors made of the operational emissions of a day, upstream and losses included.
+-- grain: org x phase_group x zone x tier before x tier now    keys: the same    units: kWh, kgCO2e
+-- inputs: old_operational, new_operational (temporary: what changed, by either factor), core.job, ref.grid_tier
+-- $day_start_ms, $day_end_ms: bounds of the day; $organisation: who answers for rows that name nobody
+with both_sides as (
+    select 'old' as side, * from old_operational
+    union all
+    select 'new', * from new_operational
+),
+named as (
+    select side, coalesce(job.org, $organisation) as org, phase_group(allocation, part.phase) as phase_group, zone, tier,
+        case when component in ('it', 'overhead') then part_kwh end as kwh, gco2e
+    from both_sides as part
+    left join (from lake.core.job where first_ms < $day_end_ms and last_ms >= $day_start_ms) as job using (job_id, attempt)
+    -- Energy of which nothing is known, such as the overhead of a place without a PUE, has no tiers to compare.
+    where contains(tier, '>')
+),
+summed as (
+    select org, phase_group, zone, split_part(tier, '>', 1) as old_tier, split_part(tier, '>', 2) as new_tier,
+        exact_sum(case when side = 'new' then kwh end) as energy_kwh,
+        exact_sum(case when side = 'old' then gco2e end) / 1e3 as old_kgco2e,
+        exact_sum(case when side = 'new' then gco2e end) / 1e3 as new_kgco2e
+    from named
+    group by all
+),
+tier as (select tier, rank from lake.ref.grid_tier where known_to is null)
+select summed.*,
+    case
+        when old_tier = new_tier then 'grid_revised'
+        when coalesce(new.rank, 99) < coalesce(old.rank, 99) then 'grid_arrived'
+        else 'grid_withdrawn'
+    end as cause
+from summed
+left join tier as old on old.tier = old_tier
+left join tier as new on new.tier = new_tier
+order by org, phase_group, zone, old_tier, new_tier

@@ -1,0 +1,156 @@
+"""What the SQL of one partition is given: its parameters, and small temporary tables.
+
+What belongs here: parameters by name, the temporary tables of a day and which table needs which. What must not be here:
+filling tables (``transform``), equations (``warehouse/sql``).
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from models.embodied.catalogue import normalise_model
+from warehouse.config import Config
+from warehouse.energy import day_bounds_ms
+from warehouse.lake import Lake
+from warehouse.sqlfiles import sql_text
+
+MS_PER_MINUTE = 60_000
+MS_PER_HOUR = 3_600_000
+ALL = "*"
+SEGMENT_TABLES = ("device_inside", "counted_segment")
+PIECES = (*SEGMENT_TABLES, "job_piece")
+# Temporary tables that the SQL of a table reads, made right before it because they read what was computed just before.
+_NEEDS = {
+    "core.device_energy": SEGMENT_TABLES,
+    "core.job_energy": PIECES,
+    "core.job_slot": PIECES,
+    "core.emission": ("applied_factor", "operational", "embodied_rate"),
+}
+
+
+def parameters(
+    connection: duckdb.DuckDBPyConnection, config: Config, calc_run_id: str, partition: str
+) -> dict[str, Any]:
+    """Return the values that the SQL of a partition may ask for, by name.
+
+    Args:
+        connection: for a day, a connection for which ``prepare`` was called.
+        config: the configuration.
+        calc_run_id: the calculation.
+        partition: day (2025-03-01), month (2025-03) or ``*``.
+    """
+    rules, grid = config.accounting, config.grid
+    values: dict[str, Any] = {
+        "organisation": config.organisation.name,
+        "calc_run_id": calc_run_id,
+        "slot_ms": rules.slot_minutes * MS_PER_MINUTE,
+        "idle": rules.idle,
+        "basis": grid.basis,
+        "prefer": grid.prefer,
+        "max_age_months": grid.max_age_months,
+        "max_age_years": grid.max_age_years,
+        "known_at": None,
+    }
+    if len(partition) == len("2025-03-01"):
+        start_ms, end_ms = day_bounds_ms(partition)
+        values |= {"day": date.fromisoformat(partition), "day_start_ms": start_ms, "day_end_ms": end_ms}
+        values["step_ms"] = step_ms(connection)
+    elif partition != ALL:
+        month = date.fromisoformat(f"{partition}-01")
+        values |= {"month": month, "next_month": (month + timedelta(days=31)).replace(day=1)}
+    return values
+
+
+def bound(text: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return those of some values for which a statement asks."""
+    statement = "\n".join(line.partition("--")[0] for line in text.splitlines())
+    return {name: value for name, value in values.items() if f"${name}" in _words(statement)}
+
+
+def _words(statement: str) -> set[str]:
+    separators = str.maketrans(dict.fromkeys(" ()\n,;+-*/=<>:|", " "))
+    return {word for word in statement.translate(separators).split() if word.startswith("$")}
+
+
+def prepare(lake: Lake, day: str) -> None:
+    """Make the small temporary tables that the SQL of one day reads: its jobs, what they hold, names of hardware.
+
+    Args:
+        lake: an open, writable lake.
+        day: the day to compute (ISO 8601).
+    """
+    names = [name for (name,) in lake.rows("SELECT DISTINCT hardware_model FROM raw.asset_event ORDER BY 1")]
+    keys = [normalise_model(name) for name in names]
+    _temporary(
+        lake,
+        "hardware_name",
+        {"hardware_model": pa.array(names, pa.string()), "hardware_key": pa.array(keys, pa.string())},
+    )
+    start_ms, end_ms = day_bounds_ms(day)
+    bounds = {"start": start_ms, "end": end_ms}
+    lake.connection.execute(
+        "CREATE OR REPLACE TEMP TABLE day_hold AS FROM lake.core.job_hold WHERE start_ms < $end AND end_ms > $start",
+        bounds,
+    )
+    lake.connection.execute(
+        "CREATE OR REPLACE TEMP TABLE touched_job AS "
+        "SELECT job_id, attempt, first_ms, last_ms FROM lake.core.job WHERE first_ms < $end AND last_ms >= $start",
+        bounds,
+    )
+    forget(lake.connection)
+    lake.connection.execute(f"SET VARIABLE grid_step_ms = {_finest_ms(lake, day)}")
+
+
+def _finest_ms(lake: Lake, day: str) -> int:
+    """Return the length of the slots in which grid factors are applied on a day [ms].
+
+    An hour, or the length of the shortest interval that a factor of one of the day's zones has; never shorter than the
+    slots at which segments are cut.
+    """
+    slot_ms = lake.config.accounting.slot_minutes * MS_PER_MINUTE
+    finest = lake.value(sql_text("core", "grid_step"), {"day": date.fromisoformat(day)})
+    if finest is None or finest >= MS_PER_HOUR:
+        return MS_PER_HOUR
+    whole = finest % slot_ms == 0 and MS_PER_HOUR % finest == 0
+    return int(finest) if whole else slot_ms
+
+
+def step_ms(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the length of the slots of the day for which ``prepare`` was called [ms]."""
+    return int(connection.execute("SELECT getvariable('grid_step_ms')").fetchall()[0][0])
+
+
+def _temporary(lake: Lake, name: str, columns: dict[str, Any]) -> None:
+    lake.connection.register("columns_of", pa.table(columns))
+    try:
+        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM columns_of")
+    finally:
+        lake.connection.unregister("columns_of")
+
+
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Forget which temporary tables were made of segments: the segments are other ones now."""
+    for name in PIECES:
+        connection.execute(f"SET VARIABLE made_{name} = NULL")
+
+
+def make(connection: duckdb.DuckDBPyConnection, table_name: str, partition: str, values: dict[str, Any]) -> None:
+    """Make the temporary tables that the SQL of a table reads; those of segments are read several times and made once.
+
+    Args:
+        connection: a connection in a transaction.
+        table_name: the table, schema.name.
+        partition: its partition.
+        values: what ``parameters`` gives.
+    """
+    for name in _NEEDS.get(table_name, ()):
+        if name in PIECES:
+            if connection.execute(f"SELECT getvariable('made_{name}')").fetchall() == [(partition,)]:
+                continue
+            connection.execute(f"SET VARIABLE made_{name} = '{date.fromisoformat(partition)}'")
+        text = sql_text("core", name)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", bound(text, values))
