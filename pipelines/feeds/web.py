@@ -182,7 +182,11 @@ class Web:
             self._sleep(wait_s)
         end_s = min(call.deadline_s, self._monotonic_s() + self._attempt_s)
         with kept_from_logs(call.secrets), until(end_s, self._monotonic_s):
-            return self._attempt(call)
+            found = self._attempt(call)
+        if isinstance(found, Failure):
+            # What is left of a bad answer in a kept connection would be taken for the beginning of the next one.
+            self._session.close()
+        return found
 
     def _bucket_wait_s(self, call: _Call) -> float | None:
         host = urlsplit(call.url).netloc
