@@ -22,6 +22,25 @@ ROW_REASONS = {
     "join_ambiguous": "The other file has several rows for the joined key.",
     "torn_row": "The source's row is cut off, or two rows are written into each other.",
     "conflicting_row": "The source states the same thing twice with different values.",
+    # Given for published tables of cloud regions (docs/feeds/cloud.md):
+    "unknown_header": "The table has other columns than those that are known; nothing of it is read.",
+    "bad_year": "The year of the row cannot be read or lies outside of what can be.",
+    "unknown_provider": "The row names a cloud provider that the region map does not know.",
+    "unknown_region": "The provider has no region of that id in our map; the id may be invented.",
+    "duplicated_region": "The region stands twice for a year, and this row is not the one of our map.",
+    "decimal_comma": "The number has a comma; whether it parts decimals or thousands is not known.",
+    "pue_out_of_range": "A power usage effectiveness lies outside of 1.0 to 3.",
+    "wue_out_of_range": "A water usage effectiveness lies outside of 0 to 20 l/kWh.",
+    "cfe_out_of_range": "A carbon-free share lies outside of 0 to 1.",
+    "intensity_out_of_range": "An intensity lies outside of 0 to 2,000 gCO2e/kWh.",
+    "zero_location": "A grid intensity of 0: rounded away, missing or a market figure; no grid has it.",
+    "wrong_zone": "The row holds the grid figure of another zone than the region's.",
+    "shifted_year": "The table holds the provider's figure of the year before.",
+    "wrong_column": "The column holds the provider's figure of another column.",
+    "filled_blank": "The provider published nothing, and the table holds 0.",
+    "differs_from_provider": "The table differs from the provider's own file of the same year.",
+    "stale_copy": "The column repeats the year before for the whole provider.",
+    "zone_year_conflict": "One grid zone has two values in one year and column.",
 }
 
 FILE_REASONS = {
