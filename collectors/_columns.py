@@ -46,8 +46,10 @@ class LandingTable:
         description: what one row states.
         columns: columns in the order in which they are written.
         key: columns that identify a row; two rows with the same key and other values are in conflict.
-        time_column: epoch milliseconds (UTC) by which a row is put into its hour folder.
+        time_column: epoch milliseconds (UTC) of the row, by which it is also put into its hour folder.
         end_column: epoch milliseconds at which the row's interval ends, if the row describes an interval.
+        folder_column: epoch milliseconds by which a row is put into its hour folder, where that is not the time column:
+            what is fetched at once lands as one file, however long the time that it speaks of.
     """
 
     name: str
@@ -56,15 +58,21 @@ class LandingTable:
     key: tuple[str, ...]
     time_column: str
     end_column: str | None = None
+    folder_column: str | None = None
     _by_name: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index the columns by name and check that key and time columns exist."""
         self._by_name.update({column.name: column for column in self.columns})
-        for name in (*self.key, self.time_column):
+        for name in (*self.key, self.time_column, self.folder_time):
             if name not in self._by_name:
                 msg = f"landing table {self.name}: no column {name}"
                 raise ValueError(msg)
+
+    @property
+    def folder_time(self) -> str:
+        """Return the column by whose time a row is put into its hour folder."""
+        return self.folder_column or self.time_column
 
     def column(self, name: str) -> Column:
         """Return the column of that name.

@@ -209,6 +209,7 @@ GRID_INTENSITY = LandingTable(
     key=("zone", "start_ms", "end_ms", "kind", "basis", "flow", "provider", "factor_set", "fetched_ms"),
     time_column="start_ms",
     end_column="end_ms",
+    folder_column="fetched_ms",
 )
 
 FEED_PULL = LandingTable(
@@ -312,6 +313,7 @@ CLOUD_REGION_FACTOR = LandingTable(
     key=("provider", "region", "valid_from", "metric", "source", "fetched_ms"),
     time_column="valid_from",
     end_column="valid_to",
+    folder_column="fetched_ms",
 )
 
 TABLES: dict[str, LandingTable] = {

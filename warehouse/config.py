@@ -270,6 +270,11 @@ class Config(_Section):
         return self.home / "archive"
 
     @property
+    def answers_path(self) -> Path:
+        """Folder of the answers of feeds, as they came."""
+        return self.home / "answers"
+
+    @property
     def samples_path(self) -> Path:
         """Folder of the hour files; they can be made again from the archive."""
         return self.home / "samples"

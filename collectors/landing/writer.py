@@ -170,7 +170,7 @@ def _split(spec: LandingTable, rows: pa.Table) -> Iterator[_Part]:
 
     if rows.num_rows == 0:
         return
-    hours = pc.divide(rows.column(spec.time_column), _MS_PER_HOUR)
+    hours = pc.divide(rows.column(spec.folder_time), _MS_PER_HOUR)
     keyed = rows.select([*dict.fromkeys(spec.key)]).append_column("#hour", hours)
     order = pc.sort_indices(keyed, sort_keys=[("#hour", "ascending"), *((name, "ascending") for name in spec.key)])
     rows = rows.take(order)

@@ -26,6 +26,7 @@ COMMANDS = {
     "first-run": ("first_run", "first_run"),
     "run": ("run", "run"),
     "import": ("importing", "import_group"),
+    "feeds": ("feeds", "feeds"),
     "quarantine": ("quarantine", "quarantine"),
     "sql": ("sql", "sql"),
     "report": ("report", "report"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 MS_PER_DAY = 86_400_000
@@ -18,6 +19,9 @@ REVISIT_DAYS = (2, 7, 31, 92)
 
 Reference: Electricity Maps' wiki on refetching (48 hours, a week, a month, three months); docs/feeds/README.md.
 """
+
+WHOLE_AGAIN_DAYS = 7
+"""How often a feed of months or years is asked for all of them [days]. Our choice: each release revises them."""
 
 Range = tuple[int, int]
 
@@ -67,6 +71,27 @@ def due(
         if _is_due_again(span, known, (day + 1) * MS_PER_DAY, seen.get(day), now_ms):
             wanted.append(span)
     return _joined(wanted)
+
+
+def due_whole(pulls: Iterable[Pull], *, since_ms: int, until_ms: int, now_ms: int) -> list[Range]:
+    """Return the range to ask a feed of months or years for: all of it once in a while, from the start of a year on.
+
+    Args:
+        pulls: questions that were answered, in any order.
+        since_ms: first moment that is wanted [epoch ms].
+        until_ms: end of what can have a value by now [epoch ms].
+        now_ms: the time [epoch ms].
+    """
+    start_ms = _year_start(since_ms)
+    last = max((pull.fetched_ms for pull in pulls if pull.start_ms <= start_ms), default=None)
+    if start_ms >= until_ms or (last is not None and now_ms < last + WHOLE_AGAIN_DAYS * MS_PER_DAY):
+        return []
+    return [(start_ms, until_ms)]
+
+
+def _year_start(at_ms: int) -> int:
+    year = datetime.fromtimestamp(at_ms / 1000, UTC).year
+    return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 def _is_due_again(span: Range, pulls: Sequence[Pull], day_end_ms: int, changed_ms: int | None, now_ms: int) -> bool:
