@@ -83,7 +83,7 @@ def judge(
             tally.add(found[0], f"{_shown(value)}: {found[1]}")
         else:
             series[value.zone, value.kind, value.basis, value.flow, value.factor_set].append(value)
-    kept = [value for key in sorted(series) for value in _without_overlaps(_unique(series[key], tally), tally)]
+    kept = [value for key in sorted(series) for value in _one_an_interval(series[key], tally)]
     return Parsed(tuple(kept), tally.refusals())
 
 
@@ -150,20 +150,38 @@ def _number_fault(number: object) -> tuple[str, str] | None:
     return None
 
 
-def _unique(values: list[Value], tally: Tally) -> list[Value]:
-    """Give one value an interval; intervals stated with different numbers go."""
+def _one_an_interval(values: list[Value], tally: Tally) -> list[Value]:
+    """Give one value an interval of a series; intervals that overlap, or are stated with two numbers, go."""
     stated: dict[tuple[int, int], list[Value]] = defaultdict(list)
     for value in values:
         stated[value.start_ms, value.end_ms].append(value)
     kept = []
-    for same in stated.values():
+    for group in _overlapping(sorted(stated)):
+        same = stated[group[0]]
         numbers = sorted({value.gco2e_per_kwh for value in same})
-        if len(numbers) > 1:
+        if len(group) > 1:
+            detail = f"{_shown(same[0])}: overlaps {_shown(stated[group[1]][0])}"
+            tally.add("bad_interval", detail, sum(len(stated[interval]) for interval in group))
+        elif len(numbers) > 1:
             detail = f"{_shown(same[0])}: stated as {numbers[0]} and as {numbers[-1]} g/kWh"
             tally.add("conflicting", detail, len(same))
         else:
             kept.append(_folded(same))
-    return sorted(kept, key=lambda value: (value.start_ms, value.end_ms))
+    return kept
+
+
+def _overlapping(intervals: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Give sorted intervals in groups: those in a group hang together by overlaps, one alone overlaps nothing."""
+    groups: list[list[tuple[int, int]]] = []
+    reach_ms = 0
+    for start_ms, end_ms in intervals:
+        if groups and start_ms < reach_ms:
+            groups[-1].append((start_ms, end_ms))
+            reach_ms = max(reach_ms, end_ms)
+        else:
+            groups.append([(start_ms, end_ms)])
+            reach_ms = end_ms
+    return groups
 
 
 def _folded(same: list[Value]) -> Value:
@@ -171,25 +189,6 @@ def _folded(same: list[Value]) -> Value:
     updated = [value.updated_ms for value in same if value.updated_ms is not None]
     is_estimate = any(value.is_estimate for value in same)
     return replace(same[0], is_estimate=is_estimate, updated_ms=max(updated, default=None))
-
-
-def _without_overlaps(values: list[Value], tally: Tally) -> list[Value]:
-    """Give the values of a sorted series that no other one overlaps."""
-    kept: list[Value] = []
-    group: list[Value] = []
-    end_ms = 0
-    for value in [*values, None]:
-        if value is not None and group and value.start_ms < end_ms:
-            group.append(value)
-            end_ms = max(end_ms, value.end_ms)
-            continue
-        if len(group) > 1:
-            tally.add("bad_interval", f"{_shown(group[0])}: overlaps {_shown(group[1])}", len(group))
-        else:
-            kept += group
-        if value is not None:
-            group, end_ms = [value], value.end_ms
-    return kept
 
 
 def _shown(value: Value) -> str:

@@ -149,23 +149,34 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     raise NewConnectionError(connection, f"{problem}") from problem
 
 
-class _Plain(HTTPConnection):
+class _Tunnelling(HTTPConnection):
+    """Asks a proxy for a tunnel with the time that is left."""
+
+    def _tunnel(self) -> None:
+        inner = self.sock
+        self.sock: Any = _TimedSocket(inner)
+        super()._tunnel()
+        # TLS needs the socket itself.
+        self.sock = inner
+
+
+class _Plain(_Tunnelling):
     def _new_conn(self) -> socket.socket:
         return _connected(self)
 
     def connect(self) -> None:
         super().connect()
-        self.sock: Any = _TimedSocket(self.sock)
+        self.sock = _TimedSocket(self.sock)
 
 
-class _Tls(HTTPSConnection):
+class _Tls(_Tunnelling, HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         return _connected(self)
 
     def connect(self) -> None:
         # The handshake has the time that the socket was given; Python counts it over the whole handshake.
         super().connect()
-        self.sock: Any = _TimedSocket(self.sock)
+        self.sock = _TimedSocket(self.sock)
 
 
 class _PlainPool(HTTPConnectionPool):

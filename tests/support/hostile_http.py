@@ -63,7 +63,7 @@ FAULTS: dict[str, Fault] = {
     "cut in the middle": _changed(lambda reply: reply._replace(cut=len(reply.body) // 2)),
     "cut after the head": _changed(lambda reply: reply._replace(cut=0)),
     "says it is longer": _raw(f"{_OK}\nContent-Length: 1LENGTH"),
-    "says it is shorter": _raw(f"{_OK}\nContent-Length: 20"),
+    "says it is shorter": _raw(f"{_OK}\nContent-Length: 15"),
     "says no length and is cut": _raw(_OK, lambda body: body[:-20]),
     "two lengths": _raw(f"{_OK}\nContent-Length: LENGTH\nContent-Length: 5"),
     "a negative length": _raw(f"{_OK}\nContent-Length: -5", lambda body: body[:-20]),

@@ -7,6 +7,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,27 @@ def test_every_broken_connection_is_refused_in_time(subject: Subject, feeds: Fee
             problems.append(f"{name}: {type(error).__name__} {str(error)[:200]}")
         assert time.monotonic() - begun_s < 3 * DEADLINE_S, name
     assert not problems, "\n".join(problems)
+
+
+def test_a_broken_login_is_refused_in_time(feeds: Feeds) -> None:
+    (watttime,) = (subject for subject in SUBJECTS if subject.source == "watttime")
+    login = replace(watttime, is_broken=lambda request: request.path.endswith("/login"))
+    test_every_broken_connection_is_refused_in_time(login, feeds)
+
+
+CSV = b"start,zone,g_per_kwh\n2024-03-05T00:00Z,A,1.5\n2024-03-05T01:00Z,A,2.5\n2024-03-05T02:00Z,A,3.5\n"
+XML = (
+    b'<?xml version="1.0"?><doc xmlns="urn:x:1"><series><start>2024-03-05T00:00Z</start>'
+    b"<point><at>1</at><mw>5</mw></point><point><at>2</at><mw>6</mw></point><point><at>3</at><mw>7</mw></point></series></doc>"
+)
+
+
+@pytest.mark.parametrize(("form", "body"), [("csv", CSV), ("xml", XML)])
+def test_the_catalogue_of_other_formats_is_large_and_has_no_sound_document_twice(form: str, body: bytes) -> None:
+    made = mutants(form, body)
+    assert len(made) + len(FAULTS) >= LEAST_N
+    assert len({mutant.name for mutant in made}) == len(made)
+    assert not [mutant.name for mutant in made if mutant.body == body]
 
 
 @by_client

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
+import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -309,6 +312,28 @@ def test_a_proxy_of_the_environment_is_used(stub: Stub, web: Web, monkeypatch: p
     monkeypatch.delenv("NO_PROXY", raising=False)
     stub.answers["http://service.example/a"] = Reply(b"good")
     assert web.get("http://service.example/a").body == b"good"
+
+
+def test_a_proxy_that_answers_a_byte_now_and_then_does_not_outlast_the_deadline(
+    hasty: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def dawdle() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 Connection established\r\n\r\n":
+                connection.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+    threading.Thread(target=dawdle, daemon=True).start()
+    for name in ("no_proxy", "NO_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    begun_s = time.monotonic()
+    assert refused(lambda: hasty.get("https://service.example/a")).reason == "timeout"
+    assert time.monotonic() - begun_s < 0.6
+    listener.close()
 
 
 def test_a_certificate_is_verified_and_a_bundle_of_the_environment_trusted(tmp_path: Path) -> None:
