@@ -31,6 +31,9 @@ DOCUMENT, PROCESS = "A75", "A16"
 UNIT = "MAW"
 NO_DATA = ("999", "no matching data")
 """Code and beginning of the text by which an acknowledgement says that there are no data."""
+ROOT_PARTS = frozenset({"time_Period.timeInterval", "TimeSeries", "Reason"})
+SERIES_PARTS = frozenset({"MktPSRType", "Period", "Reason"})
+"""Elements with parts of their own that a document and a time series may hold."""
 PRODUCED, CONSUMED = "inBiddingZone_Domain.mRID", "outBiddingZone_Domain.mRID"
 
 
@@ -111,6 +114,7 @@ class Entsoe:
             _acknowledged(root, page.status)
             return None
         try:
+            _known_only(root, ROOT_PARTS)
             kind = (root.name, root.only_text("type"), root.only_text("process.processType"))
         except ShapeError as error:
             raise FeedError(reason="unknown_shape", message=f"answer of ENTSO-E: {error}") from None
@@ -118,6 +122,18 @@ class Entsoe:
             text = f"answer of ENTSO-E: GL_MarketDocument {DOCUMENT}/{PROCESS} is needed, found {shown(kind)}"
             raise FeedError(reason="wrong_unit", message=text)
         return root
+
+
+def _known_only(element: Element, known: frozenset[str]) -> None:
+    """Refuse an element with parts that we do not know.
+
+    Raises:
+        ShapeError: if there is one.
+    """
+    unknown = element.unknown_part(known)
+    if unknown is not None:
+        msg = f"{element.name}: one of {', '.join(sorted(known))} is needed, found {shown(unknown)}"
+        raise ShapeError(msg)
 
 
 def _label(moment_ms: int) -> str:
@@ -162,6 +178,7 @@ def _series(series: Element, eic: str) -> tuple[list[Generated], list[Spoilt]]:
     generated: list[Generated] = []
     spoilt: list[Spoilt] = []
     try:
+        _known_only(series, SERIES_PARTS)
         domains = {name: series.optional(name) for name in (PRODUCED, CONSUMED)}
         stated = {name: one.text.strip() for name, one in domains.items() if one is not None}
         if len(stated) != 1:

@@ -20,6 +20,8 @@ RESOLUTIONS_MS = {"PT15M": 900_000, "PT30M": 1_800_000, "PT60M": HOUR_MS, "PT1H"
 """Lengths of interval by ENTSO-E's code [ms]."""
 EVERY, REPEATED = "A01", "A03"
 """Curve types: every position is stated; a position that repeats the one before may be left out."""
+PERIOD_PARTS = frozenset({"timeInterval", "Point", "Reason"})
+"""Elements with parts of their own that a period may hold."""
 MAX_PERIOD_MS = 400 * 24 * HOUR_MS
 """Longest period that is read [ms]: a year is the most that may be asked for."""
 _NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,9})?", re.ASCII)
@@ -86,6 +88,10 @@ def _step_ms(period: Element, curve: str, start_ms: int, end_ms: int) -> int:
 def _points(period: Element, positions_n: int, curve: str) -> dict[int, float]:
     """Give the power at each position [MW]."""
     stated: dict[int, float] = {}
+    unknown = period.unknown_part(PERIOD_PARTS)
+    if unknown is not None:
+        msg = f"Period: one of {', '.join(sorted(PERIOD_PARTS))} is needed, found {shown(unknown)}"
+        raise ShapeError(msg)
     for point in period.all("Point"):
         position, quantity = point.only_text("position"), point.only_text("quantity")
         if not _POSITION.fullmatch(position) or int(position) > positions_n:
@@ -99,8 +105,11 @@ def _points(period: Element, positions_n: int, curve: str) -> dict[int, float]:
     if not stated:
         msg = "Period: Point is missing"
         raise ShapeError(msg)
-    if curve == EVERY:
-        return stated
+    return stated if curve == EVERY else _filled(stated, positions_n)
+
+
+def _filled(stated: dict[int, float], positions_n: int) -> dict[int, float]:
+    """Give the power at every position [MW]: one that is left out repeats the one before."""
     if 1 not in stated:
         raise _PeriodError(reason="no_value", text="position 1 is missing, so there is nothing to repeat")
     for index in range(2, positions_n + 1):

@@ -25,6 +25,10 @@ STEPS_MS = (300_000, 900_000, 1_800_000, HOUR_MS)
 MAX_MW = 1_000_000.0
 """Largest mean power of one fuel in one zone [MW]: no grid has a terawatt of one fuel. Our bound against nonsense."""
 
+MAX_NEGATIVE_FRACTION = 0.1
+"""Largest share of negative generation of one code in the sum of the others [1]: plants' own use is far below (France
+2020: at most 0.4 %), so more is taken for an error, such as -999 for missing. Our bound."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
@@ -125,7 +129,7 @@ def mixed(
         generated: what the answer states, in any order.
         spoilt: what of the answer cannot be read.
         sets: factor sets by which intensities are computed.
-        asked: zone and range; incomplete intervals outside of it are not spoken of.
+        asked: zone and range; intervals that are not wholly in it are refused.
         fuel_of: our fuel by the provider's code, see ``fuels_of``.
     """
     found = Mixed()
@@ -138,14 +142,16 @@ def mixed(
     holes = _Holes(spoilt)
     for hour in sorted(hours):
         for start_ms, end_ms, cell in _cells(hours[hour]):
-            if start_ms < asked.end_ms and end_ms > asked.start_ms:
-                hole = holes.at(start_ms, end_ms)
-                if hole is not None:
-                    found.refuse(hole.reason, hole.detail, start_ms, len(sets))
-                    continue
-                mwh_by_code = _complete(cell, codes, (start_ms, end_ms), found, len(sets))
-                if mwh_by_code is not None:
-                    _value(mwh_by_code, fuel_of, sets, asked.zone, (start_ms, end_ms), found)
+            if start_ms < asked.start_ms or end_ms > asked.end_ms:
+                found.refuse("outside_range", "it was not asked for", start_ms, len(sets))
+                continue
+            hole = holes.at(start_ms, end_ms)
+            if hole is not None:
+                found.refuse(hole.reason, hole.detail, start_ms, len(sets))
+                continue
+            mwh_by_code = _complete(cell, codes, (start_ms, end_ms), found, len(sets))
+            if mwh_by_code is not None:
+                _value(mwh_by_code, fuel_of, sets, asked.zone, (start_ms, end_ms), found)
     for hole in holes.all:
         if (hole.reason, hole.detail) not in found.refused:
             found.refuse(hole.reason, hole.detail, hole.start_ms, 0)
@@ -231,6 +237,12 @@ def _value(
         found.refuse("unknown_fuel", f"no fuel of ours has the code {', '.join(unknown)}"[:200], span[0], len(sets))
         return
     mwh_by_fuel: dict[str, float] = defaultdict(float)
+    floor_mwh = -MAX_NEGATIVE_FRACTION * sum(mwh for mwh in mwh_by_code.values() if mwh > 0)
+    beyond = sorted(code for code, mwh in mwh_by_code.items() if mwh < floor_mwh)
+    if beyond:
+        text = f"negative generation of {', '.join(beyond)} beyond {MAX_NEGATIVE_FRACTION:.0%} of the others' sum"
+        found.refuse("bad_value", text, span[0], len(sets))
+        return
     for code, mwh in mwh_by_code.items():
         if mwh < 0:
             count, sum_mwh = found.clipped.get(code, (0, 0.0))

@@ -13,6 +13,10 @@ from pipelines.feeds.feed import Feed, FeedError, Settings
 
 SOURCES: dict[str, tuple[str, str]] = {
     "electricity_maps": ("pipelines.feeds.electricity_maps", "ElectricityMaps"),
+    "electricity_maps_yearly": ("pipelines.feeds.electricity_maps_yearly", "ElectricityMapsYearly"),
+    "ember": ("pipelines.feeds.ember", "Ember"),
+    "eia": ("pipelines.feeds.eia", "Eia"),
+    "entsoe": ("pipelines.feeds.entsoe", "Entsoe"),
     "neso": ("pipelines.feeds.neso", "Neso"),
     "watttime": ("pipelines.feeds.watttime", "WattTime"),
 }

@@ -61,6 +61,13 @@ class Element:
             here = found
         return here
 
+    def unknown_part(self, known: frozenset[str]) -> str | None:
+        """Give the name of an element inside that has parts of its own and is not known; None if there is none.
+
+        A renamed part would otherwise be taken for a missing one.
+        """
+        return next((child.name for child in self.children if child.children and child.name not in known), None)
+
     def only_text(self, *path: str) -> str:
         """Give the text of the one element along a path, without blanks around it."""
         return self.only(*path).text.strip()

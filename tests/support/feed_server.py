@@ -141,9 +141,12 @@ class Feeds:
         parts = urlsplit(request.path)
         source, _, path = unquote(parts.path).lstrip("/").partition("/")
         query = {name: texts[0] for name, texts in parse_qs(parts.query).items()}
-        if source not in SERVICES:
+        from tests.support.generation_services import GENERATION_SERVICES
+
+        services = SERVICES | GENERATION_SERVICES
+        if source not in services:
             return Reply(json.dumps({"error": "no such path"}).encode(), 404)
-        reply = SERVICES[source](request, f"/{path}", query)
+        reply = services[source](request, f"/{path}", query)
         return self.fault(request, reply) if self.fault else reply
 
 

@@ -40,6 +40,7 @@ class Subject:
         asked: what is asked for.
         right: the right number by series and interval, from ``feed_server.figure``.
         format: ``json``, ``xml`` or ``csv``.
+        undetectable: names of mutants that this source might publish just so: they are no behaviours.
         is_broken: which requests are answered badly; a login has tests of its own.
     """
 
@@ -48,6 +49,7 @@ class Subject:
     asked: Asked
     right: Mapping[tuple[object, ...], float]
     format: str
+    undetectable: frozenset[str] = frozenset()
     is_broken: Callable[[Request], bool] = lambda request: not request.path.endswith("/login")
 
 

@@ -72,7 +72,7 @@ def _element(body: bytes, path: tuple[int, ...]) -> Iterator[Mutant]:
         return Mutant(f"{label}: {name}", ElementTree.tostring(root))
 
     _, _, sound = fresh()
-    label = sound.tag.rpartition("}")[2]
+    label = _name(body, path)
     root, parent, element = fresh()
     parent.remove(element)
     yield made("missing", root)._replace(leaves_gap=len(element) > 0)
@@ -86,6 +86,15 @@ def _element(body: bytes, path: tuple[int, ...]) -> Iterator[Mutant]:
         root, _, element = fresh()
         element.text = broken
         yield made(name, root)
+
+
+def _name(body: bytes, path: tuple[int, ...]) -> str:
+    """Return the local names down to an element."""
+    here, names = ElementTree.fromstring(body), []
+    for place in path:
+        here = here[place]
+        names.append(here.tag.rpartition("}")[2])
+    return "/".join(names)
 
 
 def _texts(text: str) -> dict[str, str]:

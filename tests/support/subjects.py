@@ -7,6 +7,7 @@ from pipelines.feeds.feed import Asked, Settings
 from pipelines.feeds.neso import Neso
 from pipelines.feeds.watttime import WattTime
 from tests.support.feed_server import FIVE_MINUTES_MS, HALF_HOUR_MS, HOUR_MS, PASSWORD, TOKEN, USER, figure, millis
+from tests.support.generation_subjects import GENERATION_SUBJECTS
 from tests.support.hostile import Subject
 
 START_MS = millis("2024-03-05T00:00:00Z")
@@ -63,4 +64,4 @@ def _watttime() -> Subject:
     )
 
 
-SUBJECTS = (_neso(), _electricity_maps(), _watttime())
+SUBJECTS = (_neso(), _electricity_maps(), _watttime(), *GENERATION_SUBJECTS)

@@ -61,7 +61,7 @@ def test_a_sound_answer_gives_every_right_value(subject: Subject, feeds: Feeds, 
 def test_every_broken_document_is_refused_or_harmless(subject: Subject, feeds: Feeds, web: Web) -> None:
     feed, pages = asked_soundly(subject, feeds, web)
     found, problems = Counter[str](), list[str]()
-    made = mutants(subject.format, pages[0].body)
+    made = [one for one in mutants(subject.format, pages[0].body) if one.name not in subject.undetectable]
     for mutant in made:
         begun_s = time.monotonic()
         try:
