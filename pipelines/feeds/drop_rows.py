@@ -64,13 +64,17 @@ def rows_of(name: str, body: bytes, form: str) -> tuple[tuple[str, ...], list[Dr
         form: ``csv`` or ``jsonl``.
 
     Raises:
-        FeedError: ``not_the_format`` or ``unknown_shape``, with file, line, column, value and what is allowed.
+        FeedError: ``not_the_format``, ``truncated`` or ``unknown_shape``, with file, line, column, value and what is allowed.
     """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body[: error.start].count(b"\n") + 1
         raise FeedError(reason="not_the_format", message=f"{name}, line {line}: UTF-8 is needed, {error}") from None
+    if form == "csv" and body and not body.endswith((b"\n", b"\r")):
+        problem = "the last line has no end, so the file may be cut: add a line break if it is whole"
+        line = body.count(b"\n") + 1
+        raise FeedError(reason="truncated", message=f"{name}, line {line}: {problem}")
     rows = list(_csv(name, text) if form == "csv" else _jsonl(name, body))
     if not rows:
         raise FeedError(reason="not_the_format", message=f"{name}: there is no row in it")

@@ -17,6 +17,9 @@ from pipelines.feeds.stamps import ms_of
 from pipelines.feeds.strict_json import shown
 
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+EARLIEST_MS, LATEST_MS = ms_of(datetime(1990, 1, 1, tzinfo=UTC)), ms_of(datetime(2100, 1, 1, tzinfo=UTC))
+"""Times that a row may have [epoch ms UTC]: our tables of factors begin in 1990, and 1970 is a lost time."""
 _WHOLE = re.compile(r"-?\d{1,14}", re.ASCII)
 
 
@@ -73,7 +76,9 @@ def moments(labels: Sequence[str], rule: TimeRule, zone: tzinfo) -> list[int | N
     found: list[int | NoSpan] = []
     for label in labels:
         try:
-            found.append(_moment(label, rule, zone, seen))
+            moment_ms = _moment(label, rule, zone, seen)
+            is_ours = EARLIEST_MS <= moment_ms < LATEST_MS
+            found.append(moment_ms if is_ours else NoSpan("bad_time", f"{shown(label)} is not within 1990 to 2099"))
         except (ValueError, OverflowError) as error:
             found.append(NoSpan("bad_time", f"{shown(label)} is no time that the description allows ({error})"))
     return found
@@ -85,6 +90,9 @@ def _moment(label: str, rule: TimeRule, zone: tzinfo, seen: dict[datetime, int])
             msg = "a whole number is needed"
             raise ValueError(msg)
         return int(label) * (1_000 if rule.form == "epoch_s" else 1)
+    if rule.form == "iso" and not _ISO.fullmatch(label):
+        msg = "a date and a time are needed, such as 2025-01-31T23:00 or 2025-01-31T23:00Z"
+        raise ValueError(msg)
     stated = datetime.fromisoformat(label) if rule.form == "iso" else datetime.strptime(label, rule.form)  # noqa: DTZ007
     if stated.tzinfo is not None:
         return ms_of(stated)

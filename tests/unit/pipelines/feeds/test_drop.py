@@ -12,7 +12,9 @@ import pytest
 from pipelines.feeds.drop import Drop, read_drop
 from pipelines.feeds.drop_description import G_PER_KWH_OF, described
 from pipelines.feeds.feed import FeedError
+from pipelines.feeds.stamps import iso_of
 from tests.support.feed_server import HOUR_MS, millis
+from tests.support.hostile import mutants
 
 NOW_MS = millis("2026-01-01T00:00:00Z")
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples" / "feeds"
@@ -63,7 +65,6 @@ def drop(tmp_path: Path) -> Any:
 
 
 def starts(found: Drop) -> list[str]:
-    from pipelines.feeds.stamps import iso_of
 
     return [iso_of(value.start_ms)[:16] for value in found.values]
 
@@ -132,11 +133,14 @@ def test_an_hour_shown_twice_can_be_refused(drop: Any) -> None:
         ("UTC", "%d/%m/%Y %H:%M", "01/01/2025 00:00"),
         ("UTC", "epoch_s", "1735689600"),
         ("UTC", "epoch_ms", "1735689600000"),
+        ("Europe/Berlin", "%Y-%m-%dT%H:%M%z", "2025-01-01T01:00+0100"),
         ("UTC", "iso", "2025-01-01T01:00+01:00"),
     ],
 )
 def test_times_of_every_form(drop: Any, zone: str, form: str, label: str) -> None:
-    found = drop(f"when,rate\n{label},300\n", changed(INTENSITY, time__zone=zone, time__format=form))
+    fold = "refuse" if "/" in zone else None
+    description = changed(INTENSITY, time__zone=zone, time__format=form, **({"time__fold": fold} if fold else {}))
+    found = drop(f"when,rate\n{label},300\n", description)
     assert starts(found) == ["2025-01-01T00:00"]
 
 
@@ -225,7 +229,8 @@ def test_a_column_that_nobody_speaks_of_is_refused(drop: Any) -> None:
         ("when\n2025-01-01T00:00Z\n", "unknown_shape", "names the column 'rate', the file has 'when'"),
         ("when,rate\n", "not_the_format", "there is no row in it"),
         ("", "unknown_shape", "every column needs a name"),
-        ('when,rate\n"2025', "not_the_format", "no CSV that we read"),
+        ("when,rate\n2025-01-01T00:00Z,38", "truncated", r"data.csv, line 2: the last line has no end"),
+        ('when,rate\n"2025\n', "not_the_format", "no CSV that we read"),
     ],
 )
 def test_a_file_of_another_shape_is_refused_with_its_place(drop: Any, text: str, reason: str, complaint: str) -> None:
@@ -297,3 +302,32 @@ def test_every_example_description_is_sound() -> None:
     assert len(names) == 7
     for name in names:
         assert described(EXAMPLES / name).provider
+
+
+def test_a_hostile_file_gives_no_wrong_value_and_no_crash(tmp_path: Path) -> None:
+    hours = range(6)
+    right = {millis(f"2025-01-01T0{hour}:00:00Z"): 100.0 + 37 * hour for hour in hours}
+    rows = [f"2025-01-01T0{hour}:00:00Z,{100 + 37 * hour}" for hour in hours]
+    sound = ("when,rate\n" + "\n".join(rows) + "\n").encode()
+    problems, reasons = [], set()
+    made = mutants("csv", sound)
+    for number, mutant in enumerate(made):
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(mutant.body)
+        try:
+            found = read_drop(path, INTENSITY, now_ms=NOW_MS)
+        except FeedError as error:
+            reasons.add(error.reason)
+            continue
+        except Exception as error:  # noqa: BLE001 - all of them are told at once
+            problems.append(f"{mutant.name}: {type(error).__name__} {error}")
+            continue
+        reasons |= {refusal.reason for refusal in found.refusals}
+        rows_read = {(value.start_ms, value.end_ms - value.start_ms, value.gco2e_per_kwh) for value in found.values}
+        wrong = rows_read - {(at_ms, HOUR_MS, number) for at_ms, number in right.items()}
+        problems += [f"{mutant.name}: {iso_of(at_ms)} {number}" for at_ms, _, number in wrong]
+        if len(found.values) < len(right) and not found.refusals and not found.gaps and not mutant.leaves_gap:
+            problems.append(f"{mutant.name}: values are missing and nobody says why")
+    assert not problems, "\n".join(problems)
+    assert len(made) >= 100
+    assert {"not_the_format", "unknown_shape", "bad_time", "bad_value"} <= reasons
