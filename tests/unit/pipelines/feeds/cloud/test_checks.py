@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pipelines.feeds.cloud import checks_rows
@@ -210,3 +213,13 @@ def test_a_clean_table_lands_whole() -> None:
     judged = verdict([gsf(*rows)], aws_a="DE")
     assert (len(judged.taken), judged.refused, judged.findings) == (2, (), ())
     assert all(not figure.flags for _, figure in judged.taken)
+
+
+def test_the_page_names_every_fault_with_its_severity() -> None:
+    page = (Path(__file__).resolve().parents[5] / "docs" / "feeds" / "cloud.md").read_text(encoding="utf-8")
+    stated = {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) > 3 and cells[2] in {"quarantine", "flag", "count"}:
+            stated |= dict.fromkeys(re.findall(r"`(\w+)`", cells[1]), cells[2])
+    assert stated == {name: fault.severity.value for name, fault in FAULTS.items()}
