@@ -188,10 +188,11 @@ def test_the_basis_break_is_flagged_in_its_first_year_only_and_is_no_large_chang
 
 
 def test_a_large_change_is_flagged_and_lands() -> None:
-    # 0.90 - 0.68 = 0.22 and 0.9 - 0.7 = 0.2 are large, 0.9 - 0.71 is not; 300 / 200 = 1.5 is large, 299 / 200 is not.
+    # 0.90 - 0.68 = 0.22 and 0.7 - 0.5 = 0.2 (0.19999999999999996 in floating point) are large, 0.9 - 0.71 is not;
+    # 300 / 200 = 1.5 is large, 299 / 200 is not.
     readings = [
-        google(2023, "a,A,0.90,200", "b,B,0.9,200", "c,C,0.9,300"),
-        google(2024, "a,A,0.68,299", "b,B,0.7,300", "c,C,0.71,200"),
+        google(2023, "a,A,0.90,200", "b,B,0.7,200", "c,C,0.9,300"),
+        google(2024, "a,A,0.68,299", "b,B,0.5,300", "c,C,0.71,200"),
     ]
     judged = verdict(readings, gcp_a="DE", gcp_b="DE", gcp_c="DE")
     assert flags(judged) == {
@@ -201,6 +202,13 @@ def test_a_large_change_is_flagged_and_lands() -> None:
         ("large_change", "c", 2024, "intensity_location"),
     }
     assert not judged.refused
+
+
+def test_what_is_refused_does_not_make_the_next_year_look_wrong() -> None:
+    own = [google(2020, "a,A,,400"), google(2021, "a,A,0.5,200")]
+    judged = verdict([*own, gsf(row(2020, "gcp", "a", cfe="0"), row(2021, "gcp", "a", cfe="0.5"))], gcp_a="DE")
+    assert judged.reasons() == {"filled_blank": 1}
+    assert not [flag for flag in flags(judged) if flag[0] == "large_change"]
 
 
 def test_a_region_that_vanished_is_a_finding() -> None:
