@@ -70,7 +70,11 @@ def judge(readings: Sequence[Reading], regions: RegionMap) -> Judged:
     Args:
         readings: readings of both sources; Google's own files make the table's Google rows comparable.
         regions: the region map.
+
+    Raises:
+        ValueError: if a table is there twice; versions of it are judged one at a time.
     """
+    _refuse_twice([reading.publication for reading in readings])
     marks: dict[Figure, list[Mark]] = defaultdict(list)
     for reading in readings:
         _note(marks, check_rows(reading.figures, regions))
@@ -96,6 +100,16 @@ def judge(readings: Sequence[Reading], regions: RegionMap) -> Judged:
     everything = [figure for reading in readings for figure in reading.figures]
     publications = tuple(reading.publication for reading in readings)
     return Judged(publications, tuple(taken), tuple(refused), (*loose, *vanished(everything)), missing)
+
+
+def _refuse_twice(publications: Sequence[Publication]) -> None:
+    """Refuse two versions of a table: one would look like a copy of the other."""
+    tables = Counter((p.source, p.year) for p in publications)
+    for (source, year), count in tables.items():
+        if count > 1:
+            what = f"{source}, year {year}" if year else source
+            msg = f"{what}: {count} publications of one table; judge one version of it at a time"
+            raise ValueError(msg)
 
 
 def _note(marks: dict[Figure, list[Mark]], found: Iterable[Mark]) -> None:

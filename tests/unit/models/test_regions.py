@@ -6,6 +6,7 @@ import pytest
 
 from models import factors, regions
 from models.table import FactorDataError, rows
+from models.zones import zones as all_zones
 
 ZONE_HEAD = "provider,region,zone,other_zone,country,lat,lon,valid_from,valid_to,confidence,source_id,note\n"
 PUE_HEAD = "provider,region,year,valid_from,valid_to,pue,wue_l_per_kwh,tier,source_id,note\n"
@@ -24,6 +25,14 @@ def test_an_unknown_region_has_no_zone() -> None:
     known = {(entry.provider, entry.region) for entry in factors.region_zones()}
     assert ("azure", "asiapacific") not in known
     assert ("azure", "indiasouthcentral") not in known
+
+
+def test_no_region_has_a_retired_zone_or_one_of_another_country() -> None:
+    known = all_zones()
+    for entry in factors.region_zones():
+        for zone in (entry.zone, *entry.other_zones):
+            assert not known[zone].is_retired, (entry.region, zone)
+            assert known[zone].country == entry.country, (entry.region, zone)
 
 
 def test_the_four_open_disagreements_carry_the_other_zone() -> None:

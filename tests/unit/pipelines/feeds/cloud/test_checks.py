@@ -216,6 +216,11 @@ def test_a_region_that_vanished_is_a_finding() -> None:
     assert [mark.detail for mark in judged.findings] == ["google_region_carbon: gcp b is in 2023 and not in 2024"]
 
 
+def test_two_versions_of_a_table_are_not_judged_together() -> None:
+    with pytest.raises(ValueError, match=r"google_region_carbon, year 2023: 2 publications"):
+        verdict([google(2023, "a,A,0.9,2"), google(2023, "a,A,0.8,2")], gcp_a="DE")
+
+
 def test_a_clean_table_lands_whole() -> None:
     rows = [row(year, "aws", "a", zone="DE", place="50,8", pue="1.2", grid=str(year)[-3:]) for year in (2022,)]
     judged = verdict([gsf(*rows)], aws_a="DE")
