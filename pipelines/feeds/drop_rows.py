@@ -64,7 +64,7 @@ def rows_of(name: str, body: bytes, form: str) -> tuple[tuple[str, ...], list[Dr
         form: ``csv`` or ``jsonl``.
 
     Raises:
-        FeedError: ``not_the_format``, ``truncated`` or ``unknown_shape``, with file, line, column, value and what is allowed.
+        FeedError: ``not_the_format``, ``truncated`` or ``unknown_shape``: file, line, column, value, what is allowed.
     """
     try:
         text = body.decode("utf-8-sig")
