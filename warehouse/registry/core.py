@@ -249,6 +249,7 @@ GRID_FACTOR = Table(
     ),
     partition="day",
     published=True,
+    bookkeeping=("known_from",),
 )
 
 COMPONENTS = ("it", "overhead", "upstream", "losses", "chip", "server", "building")
