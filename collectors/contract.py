@@ -236,6 +236,21 @@ FEED_PULL = LandingTable(
     time_column="fetched_ms",
 )
 
+INSTRUMENT_VOLUME = LandingTable(
+    "instrument_volume",
+    "What a contractual instrument delivered in an interval of an hour or less: its generation, as issued or metered.",
+    (
+        _text("instrument_id", "Instrument, as the configuration names it.", nullable=False),
+        _time("start_ms", "Start of the interval, epoch milliseconds UTC."),
+        _time("end_ms", "End of the interval, epoch milliseconds UTC."),
+        Column("volume_kwh", pa.float64(), "kWh", "Electricity generated under the instrument.", False, 0),
+        _text("tracking_id", "Number of the hourly certificate, where there is one."),
+    ),
+    key=("instrument_id", "start_ms", "end_ms"),
+    time_column="start_ms",
+    end_column="end_ms",
+)
+
 STATED_SUBJECTS = ("job", "host", "device", "model", "project", "account", "organisation")
 STATED_QUANTITIES = ("energy", "mean_power", "emissions", "emissions_rate", "intensity", "water", "energy_per_query")
 
@@ -327,6 +342,7 @@ TABLES: dict[str, LandingTable] = {
         FACILITY_READING,
         GRID_INTENSITY,
         FEED_PULL,
+        INSTRUMENT_VOLUME,
         CLOUD_REGION_FACTOR,
         STATED_FIGURE,
     )

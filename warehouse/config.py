@@ -10,16 +10,18 @@ import hashlib
 import json
 import os
 import tomllib
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from collectors.contract import DEVICE_KINDS, SOURCES
+from warehouse.electricity import FeedSection, Grid, Instrument, Market, Section
 
 CONFIG_NAME = "wattledger.toml"
 MINUTES_PER_HOUR = 60
+FIGURE_SECTIONS = {"organisation", "accounting", "grid", "market", "instrument", "facility", "hardware"}
+"""Sections that can change a figure."""
 MOST_POWER_W = 1e10  # more than any site draws; the kernel counts in whole mW and checks at this bound
 
 
@@ -27,17 +29,13 @@ class ConfigError(ValueError):
     """The configuration is missing or wrong; the message says where and what to do."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Organisation(_Section):
+class Organisation(Section):
     """Who answers for the figures."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Landing(_Section):
+class Landing(Section):
     """Where collectors put their files.
 
     Attributes:
@@ -49,7 +47,7 @@ class Landing(_Section):
     remote: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+]*://[^/]+")] | None = None
 
 
-class LakeSection(_Section):
+class LakeSection(Section):
     """Catalog and data of the lake.
 
     Attributes:
@@ -73,7 +71,7 @@ class LakeSection(_Section):
         return value
 
 
-class Accounting(_Section):
+class Accounting(Section):
     """Rules by which samples become energy.
 
     Attributes:
@@ -92,12 +90,12 @@ class Accounting(_Section):
 
     slot_minutes: int = 5
     max_gap_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    max_gap_s_by_source: dict[str, Annotated[float, Field(gt=0, le=3600)]] = {}
+    max_gap_s_by_source: dict[str, Annotated[float, Field(gt=0, le=3600)]] = Field(default_factory=dict)
     max_counter_gap_h: Annotated[int, Field(ge=1, le=24)] = 24
     absent_after_s: Annotated[float, Field(gt=0, le=86400)] = 3600.0
-    max_power_w: dict[str, Annotated[float, Field(gt=0, le=MOST_POWER_W)]] = {}
+    max_power_w: dict[str, Annotated[float, Field(gt=0, le=MOST_POWER_W)]] = Field(default_factory=dict)
     jitter_s: Annotated[float, Field(ge=0, le=10)] = 1.0
-    counter_range_mj: dict[str, Annotated[int, Field(gt=0, le=2**62)]] = {}
+    counter_range_mj: dict[str, Annotated[int, Field(gt=0, le=2**62)]] = Field(default_factory=dict)
     idle: Literal["visible", "holder", "spread"] = "visible"
 
     @field_validator("slot_minutes")
@@ -127,52 +125,7 @@ def _only(value: dict[str, Any], known: tuple[str, ...], noun: str) -> dict[str,
     return value
 
 
-class Grid(_Section):
-    """Which grid factors are taken where several are known.
-
-    Attributes:
-        basis: ``lifecycle`` (fuel chains and plants included) or ``operational`` (combustion alone, with the rest as
-            scope 3 category 3 where it is known). The other stands in only where none of this basis is known at all.
-        prefer: providers whose values come first, the best first; of providers that are not named the name decides.
-        max_age_months: how far the month may lie away whose mean stands in for a slot.
-        max_age_years: how far the year may lie away whose mean does.
-    """
-
-    basis: Literal["lifecycle", "operational"] = "lifecycle"
-    prefer: list[str] = []
-    max_age_months: Annotated[int, Field(ge=0, le=120)] = 12
-    max_age_years: Annotated[int, Field(ge=0, le=100)] = 10
-
-
-class FeedSection(_Section):
-    """A source of grid intensities that is asked again and again.
-
-    Attributes:
-        source: name of the source; `wattledger feeds status` lists them.
-        zones: grid zones for which it is asked.
-        since: first day that is asked for.
-        url: root of the service where it is not the provider's own (a proxy).
-        token_env: environment variable that holds the token, where it is not the usual one.
-        user_env: environment variable that holds the user name.
-        password_env: environment variable that holds the password.
-        names: the provider's own name of a zone, where it is another one.
-        factor_sets: emission factors by which intensities are computed from generation.
-        signals: which of the source's signals are wanted.
-    """
-
-    source: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
-    zones: Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(min_length=1)]
-    since: date
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] | None = None
-    token_env: str | None = None
-    user_env: str | None = None
-    password_env: str | None = None
-    names: dict[str, str] = {}
-    factor_sets: list[str] = []
-    signals: list[str] = []
-
-
-class Facility(_Section):
+class Facility(Section):
     """A place with hosts.
 
     Attributes:
@@ -189,10 +142,10 @@ class Facility(_Section):
     pue: Annotated[float, Field(ge=1, le=5)] | None = None
     grid_loss_fraction: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     ownership: Literal["owned", "leased", "colocation", "cloud"] | None = None
-    hosts: list[str] = []
+    hosts: list[str] = Field(default_factory=list)
 
 
-class Hardware(_Section):
+class Hardware(Section):
     """Hardware of hosts that do not report it themselves.
 
     Attributes:
@@ -217,7 +170,7 @@ class Hardware(_Section):
         return self
 
 
-class Ingest(_Section):
+class Ingest(Section):
     """Limits of what ingest accepts.
 
     Attributes:
@@ -233,7 +186,7 @@ class Ingest(_Section):
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration and the folder it was read from."""
 
     organisation: Organisation
@@ -241,9 +194,11 @@ class Config(_Section):
     lake: LakeSection = LakeSection()
     accounting: Accounting = Accounting()
     grid: Grid = Grid()
-    feed: list[FeedSection] = []
-    facility: list[Facility] = []
-    hardware: list[Hardware] = []
+    market: Market | None = None
+    instrument: list[Instrument] = Field(default_factory=list)
+    feed: list[FeedSection] = Field(default_factory=list)
+    facility: list[Facility] = Field(default_factory=list)
+    hardware: list[Hardware] = Field(default_factory=list)
     ingest: Ingest = Ingest()
     home: Path
 
@@ -254,6 +209,21 @@ class Config(_Section):
         if twice:
             msg = f"facility ids must be unique; twice: {', '.join(twice)}"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _instruments_once(self) -> Config:
+        if self.instrument and self.market is None:
+            msg = "instruments are for market-based accounting: add a section [market]"
+            raise ValueError(msg)
+        for name, entries in (
+            ("id", [entry.id for entry in self.instrument]),
+            ("tracking_id", [entry.tracking_id for entry in self.instrument if entry.tracking_id]),
+        ):
+            twice = sorted({entry for entry in entries if entries.count(entry) > 1})
+            if twice:
+                msg = f"an instrument is used once; {name} stated twice: {', '.join(twice)}"
+                raise ValueError(msg)
         return self
 
     def _inside(self, path: str) -> Path:
@@ -309,7 +279,7 @@ class Config(_Section):
     @property
     def accounting_sha256(self) -> str:
         """Hash of everything in the configuration that can change a figure."""
-        parts = self.model_dump(mode="json", include={"organisation", "accounting", "grid", "facility", "hardware"})
+        parts = self.model_dump(mode="json", include=FIGURE_SECTIONS)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -340,7 +340,7 @@ def _commit(
         if table.name in jobs.NOTING_TABLES:
             jobs.note_jobs(inside)
         if table.name == intensities.LANDED:
-            days.update(intensities.keep_versions(inside, lake.config.grid))
+            days.update(intensities.keep_versions(inside, lake.config))
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")
         staging.write_ledger(inside, [(one.landed, one.relative, rejected) for one in fresh])
         for one in fresh if again else ():

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from collectors import contract
-from warehouse.config import Grid
+from warehouse.config import Config
 from warehouse.registry import table
 from warehouse.sqlfiles import sql_text
 
@@ -39,12 +39,12 @@ def _begin(inside: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def keep_versions(inside: duckdb.DuckDBPyConnection, rules: Grid) -> list[str]:
+def keep_versions(inside: duckdb.DuckDBPyConnection, config: Config) -> list[str]:
     """Bring the versions of the intervals in the temporary table ``good`` up to date, after its rows were merged.
 
     Args:
         inside: a connection in the transaction that merges the rows.
-        rules: how far the mean of a month or year may stand in for others.
+        config: how far the mean of a month or year may stand in for others, and which kinds make figures.
 
     Returns:
         Days (ISO 8601) with energy to which another value may apply now.
@@ -58,8 +58,9 @@ def keep_versions(inside: duckdb.DuckDBPyConnection, rules: Grid) -> list[str]:
     version = sql_text("ingest", "intensity_version")
     inside.execute(f"CREATE OR REPLACE TEMP TABLE new_version AS {version}", {"from_day": first, "to_day": last})
     _replace(inside)
-    inside.execute(f"CREATE OR REPLACE TEMP TABLE changed_interval AS {_CHANGED}")
-    reach = max(rules.max_age_months, MONTHS_PER_YEAR * rules.max_age_years)
+    kinds = ["average", "residual"] if config.market else ["average"]
+    inside.execute(f"CREATE OR REPLACE TEMP TABLE changed_interval AS {_CHANGED}", {"kinds": kinds})
+    reach = max(config.grid.max_age_months, MONTHS_PER_YEAR * config.grid.max_age_years)
     days: list[tuple[Any, ...]] = []
     if inside.execute("SELECT count(*) FROM changed_interval").fetchall()[0][0]:
         touched = sql_text("ingest", "touched_by_intensities")
@@ -113,7 +114,7 @@ def _replace(inside: duckdb.DuckDBPyConnection) -> None:
 
 _CURRENT = (
     "SELECT zone, valid_from, valid_to, factor_id, gco2e_per_kwh, is_estimate FROM {} "
-    "WHERE known_to IS NULL AND kind = 'average'"
+    "WHERE known_to IS NULL AND list_contains($kinds, kind)"
 )
 _CHANGED = (
     f"SELECT DISTINCT zone, valid_from, valid_to FROM (({_CURRENT.format('new_version')} EXCEPT "

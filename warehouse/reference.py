@@ -46,6 +46,7 @@ def _grid_intensity(_: Config) -> Rows:
             "low_gco2e_per_kwh": factor.low_gco2e_per_kwh,
             "gco2e_per_kwh": factor.gco2e_per_kwh,
             "high_gco2e_per_kwh": factor.high_gco2e_per_kwh,
+            "carbon_free_fraction": factor.carbon_free_fraction,
             "kind": "average",
             "basis": factor.basis,
             "flow": factor.flow,
@@ -140,6 +141,32 @@ def _facility(config: Config) -> Rows:
     ]
 
 
+def _instrument(config: Config) -> Rows:
+    return [
+        {
+            "instrument_id": entry.id,
+            "position": position,
+            "type": entry.type,
+            "market_boundary": entry.boundary,
+            "valid_from": f"{entry.valid_from}T00:00:00Z",
+            "valid_to": f"{entry.valid_to}T00:00:00Z",
+            "volume_kwh": entry.volume_kwh,
+            "profile": entry.profile,
+            "gco2e_per_kwh": entry.gco2e_per_kwh,
+            "is_carbon_free": entry.is_carbon_free,
+            "tracking_id": entry.tracking_id,
+            "quality_flags": entry.quality_flags,
+            "source": entry.source,
+        }
+        for position, entry in enumerate(config.instrument)
+    ]
+
+
+def _market_zone(config: Config) -> Rows:
+    boundaries = config.market.boundary if config.market else []
+    return [{"zone": zone, "market_boundary": entry.id} for entry in boundaries for zone in entry.zones]
+
+
 def _host_hardware(config: Config) -> Rows:
     return [
         {
@@ -218,6 +245,8 @@ _SOURCES: dict[str, Callable[[Config], Rows]] = {
     "ref.hardware_embodied": _hardware_embodied,
     "ref.facility": _facility,
     "ref.host_hardware": _host_hardware,
+    "ref.instrument": _instrument,
+    "ref.market_zone": _market_zone,
     "ref.source_uncertainty": _source_uncertainty,
     "ref.grid_tier": _grid_tier,
     "ref.grid_age_spread": _grid_age_spread,

@@ -28,7 +28,7 @@ _NEEDS = {
     "core.device_energy": SEGMENT_TABLES,
     "core.job_energy": PIECES,
     "core.job_slot": PIECES,
-    "core.emission": ("applied_factor", "operational", "embodied_rate"),
+    "core.emission": ("applied_factor", "operational", "residual_factor", "market_based", "embodied_rate"),
 }
 
 
@@ -54,6 +54,8 @@ def parameters(
         "max_age_months": grid.max_age_months,
         "max_age_years": grid.max_age_years,
         "known_at": None,
+        "has_market": config.market is not None,
+        "fallback": config.market.fallback if config.market else None,
     }
     if len(partition) == len("2025-03-01"):
         start_ms, end_ms = day_bounds_ms(partition)

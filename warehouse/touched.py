@@ -2,8 +2,9 @@
 
 What belongs here: the rule that connects landed rows with days. What must not be here: computing the days.
 
-Work counters touch their own day. Hardware rows touch the later days of their host. Readings touch days once their hour
-files are made (``samples``), job rows once their jobs are worked out (``jobs``).
+Work counters touch their own day, delivered volumes theirs if it is computed. Hardware rows touch the later days of
+their host. Readings touch days once their hour files are made (``samples``), job rows once their jobs are worked out
+(``jobs``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import duckdb
 
 from warehouse.sqlfiles import sql_text
 
-_RULES = {"work_counter": "touched_by_work", "asset_event": "touched_by_assets"}
+_RULES = {
+    "work_counter": "touched_by_work",
+    "asset_event": "touched_by_assets",
+    "instrument_volume": "touched_by_volumes",
+}
 
 
 def touched_days(connection: duckdb.DuckDBPyConnection, table_name: str) -> list[str]:

@@ -36,6 +36,7 @@ DAILY = (
     "core.job_energy",
     "core.job_slot",
     "core.grid_factor",
+    "core.market_hour",
     "core.emission",
     "core.job_day",
     "mart.footprint_daily",
@@ -43,7 +44,7 @@ DAILY = (
     "mart.job",
 )
 MONTHLY = ("mart.training_vs_inference_monthly",)
-WHOLE = ("mart.model_lifecycle",)
+WHOLE = ("mart.model_lifecycle", "mart.matching_annual", "mart.scope2_monthly")
 COMPUTED = (*DAILY, *MONTHLY, *WHOLE)
 _BY_JOB = {"mart.job"}
 # What is computed from segments and holds alone; other factors leave them as they are.

@@ -20,7 +20,8 @@ from pipelines.feeds.feed import Asked, Feed, FeedError, Parsed, Settings
 from pipelines.feeds.judge import gaps
 from pipelines.feeds.landing import PullRecord
 from pipelines.feeds.sources import client
-from warehouse.config import Config, FeedSection
+from warehouse.config import Config
+from warehouse.electricity import FeedSection
 from warehouse.ingest import IngestReport, ingest_landing
 from warehouse.lake import Lake
 

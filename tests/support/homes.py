@@ -77,4 +77,6 @@ def _pairs(section: dict[str, Any]) -> list[str]:
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {_value(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(entry) for entry in value) + "]"
     return json.dumps(value)

@@ -252,9 +252,42 @@ GRID_FACTOR = Table(
     bookkeeping=("known_from",),
 )
 
+MARKET_HOUR = Table(
+    "core",
+    "market_hour",
+    "Load of a market boundary in an hour against what contracts delivered in it: matched + unmatched = load, excess "
+    "is lost.",
+    grain="market boundary x hour",
+    key=("market_boundary", "hour_start"),
+    columns=(
+        DAY,
+        HOUR,
+        Column("market_boundary", "VARCHAR", "Market boundary."),
+        Column("load_kwh", "DOUBLE", "Energy with overhead, as far as known.", "kWh", minimum=0),
+        Column("contract_kwh", "DOUBLE", "What instruments delivered in the hour.", "kWh", minimum=0),
+        Column("matched_kwh", "DOUBLE", "Part of the load that they cover.", "kWh", minimum=0),
+        Column("unmatched_kwh", "DOUBLE", "Part of the load that they do not cover.", "kWh", minimum=0),
+        Column("excess_kwh", "DOUBLE", "What they delivered beyond the load: it is lost.", "kWh", minimum=0),
+        Column("carbon_free_kwh", "DOUBLE", "Part of matched_kwh that is carbon-free.", "kWh", minimum=0),
+        Column("matched_gco2e", "DOUBLE", "Emissions of matched_kwh by the instruments' rates.", "gCO2e", minimum=0),
+        Column(
+            "grid_carbon_free_fraction",
+            "DOUBLE",
+            "Carbon-free share of the grid, of the nearest year that is known, by load of each zone; NULL where one "
+            "is not known.",
+            "fraction",
+            True,
+            0,
+            1,
+        ),
+    ),
+    partition="day",
+    published=True,
+)
+
 COMPONENTS = ("it", "overhead", "upstream", "losses", "chip", "server", "building")
 OPERATIONAL_COMPONENTS = COMPONENTS[:4]
-METHODS = ("location", "amortised")
+METHODS = ("location", "market_hourly", "residual", "amortised")
 
 EMISSION = Table(
     "core",
@@ -290,7 +323,7 @@ EMISSION = Table(
             "it or overhead (operational); upstream (of the fuels) or losses (of the grid), scope 3 category 3; chip, "
             "server or building (embodied).",
         ),
-        Column("method", "VARCHAR", "location (operational) or amortised (embodied)."),
+        Column("method", "VARCHAR", "location, market_hourly or residual (operational) or amortised (embodied)."),
         Column("energy_kwh", "DOUBLE", "Energy behind an operational row; 0 on embodied rows.", "kWh", True, 0),
         Column("device_s", "DOUBLE", "Device-seconds behind an embodied row; 0 on operational rows.", "s", minimum=0),
         Column("low_gco2e", "DOUBLE", "Low end of the interval; NULL where no factor is known.", "gCO2e", True, 0),
@@ -342,6 +375,8 @@ JOB_DAY = Table(
         _part("low", "agCO2e", "Low end of total_agco2e."),
         _part("total", "agCO2e", "All of them, as far as known."),
         _part("high", "agCO2e", "High end of total_agco2e."),
+        _part("market", "agCO2e", "Operational emissions, market-based, matched by the hour."),
+        _part("residual", "agCO2e", "All of the operational energy at the residual mix or the stated fallback."),
     ),
     partition="day",
     sorted_by=("job_id", "attempt", "day"),
@@ -356,6 +391,7 @@ TABLES = (
     JOB_ENERGY,
     JOB_SLOT,
     GRID_FACTOR,
+    MARKET_HOUR,
     EMISSION,
     JOB_DAY,
 )

@@ -45,7 +45,16 @@ MASS_COLUMNS = (
     Column(
         "market_kgco2e",
         "DOUBLE",
-        "Operational emissions, market-based; NULL until instruments are recorded.",
+        "Operational emissions, market-based, matched by the hour; NULL unless [market] is configured.",
+        "kgCO2e",
+        True,
+        0,
+    ),
+    Column(
+        "residual_kgco2e",
+        "DOUBLE",
+        "All of the operational energy at the residual mix, or the stated fallback: what market-based methods take for "
+        "unmatched energy; NULL unless [market] is configured.",
         "kgCO2e",
         True,
         0,
@@ -213,4 +222,70 @@ MODEL_LIFECYCLE = Table(
     published=True,
 )
 
-TABLES = (JOB, FOOTPRINT_DAILY, TRAINING_VS_INFERENCE_MONTHLY, DATA_QUALITY, MODEL_LIFECYCLE)
+MATCHING_ANNUAL = Table(
+    "mart",
+    "matching_annual",
+    "Load of a market boundary in a year against its contracts, matched by the year and by the hour, with CFE scores.",
+    grain="market boundary x year",
+    key=("market_boundary", "year"),
+    columns=(
+        Column("market_boundary", "VARCHAR", "Market boundary."),
+        Column("year", "DATE", "First day of the UTC year."),
+        Column("load_kwh", "DOUBLE", "Energy with overhead, as far as known.", "kWh", minimum=0),
+        Column(
+            "contract_kwh", "DOUBLE", "What instruments of the year delivered or were issued for.", "kWh", minimum=0
+        ),
+        Column("annual_matched_kwh", "DOUBLE", "Part of the load that they cover by the year.", "kWh", minimum=0),
+        Column(
+            "annual_excess_kwh", "DOUBLE", "What they deliver beyond the year's load: it is lost.", "kWh", minimum=0
+        ),
+        Column("annual_matched_gco2e", "DOUBLE", "Emissions of annual_matched_kwh.", "gCO2e", minimum=0),
+        Column("hourly_contract_kwh", "DOUBLE", "What instruments delivered in hours with load.", "kWh", minimum=0),
+        Column("hourly_matched_kwh", "DOUBLE", "Part of the load that they cover hour by hour.", "kWh", minimum=0),
+        Column("hourly_excess_kwh", "DOUBLE", "What they delivered beyond the load of its hour.", "kWh", minimum=0),
+        Column("grid_carbon_free_fraction", "DOUBLE", "Carbon-free share of the grid.", "fraction", True, 0, 1),
+        Column("cfe_annual_fraction", "DOUBLE", "CFE by contracts matched by the year.", "fraction", True, 0, 1),
+        Column("cfe_hourly_fraction", "DOUBLE", "CFE by contracts matched by the hour.", "fraction", True, 0, 1),
+        Column(
+            "cfe_score_fraction",
+            "DOUBLE",
+            "24/7 CFE score: matched by the hour, the rest at the carbon-free share of the grid (of the year).",
+            "fraction",
+            True,
+            0,
+            1,
+        ),
+    ),
+    published=True,
+)
+
+SCOPE2_MONTHLY = Table(
+    "mart",
+    "scope2_monthly",
+    "Purchased electricity by month: location-based and market-based matched by the year and by the hour.",
+    grain="month x org x phase_group x market boundary",
+    key=("month", "org", "phase_group", "market_boundary"),
+    columns=(
+        Column("month", "DATE", "First day of the UTC month."),
+        Column("org", "VARCHAR", "Organisation."),
+        PHASE_GROUP,
+        Column("market_boundary", "VARCHAR", "Market boundary; NULL where the zone is not known.", nullable=True),
+        Column("energy_kwh", "DOUBLE", "Energy with overhead, as far as known.", "kWh", True, 0),
+        Column("location_kgco2e", "DOUBLE", "Location-based.", "kgCO2e", True, 0),
+        Column("market_annual_kgco2e", "DOUBLE", "Market-based, matched by the year.", "kgCO2e", True, 0),
+        Column("market_hourly_kgco2e", "DOUBLE", "Market-based, matched by the hour.", "kgCO2e", True, 0),
+        Column("residual_kgco2e", "DOUBLE", "All of it at the residual mix or the stated fallback.", "kgCO2e", True, 0),
+        Column("upstream_kgco2e", "DOUBLE", "Scope 3 category 3, location-based, as far as known.", "kgCO2e", True, 0),
+    ),
+    published=True,
+)
+
+TABLES = (
+    JOB,
+    FOOTPRINT_DAILY,
+    TRAINING_VS_INFERENCE_MONTHLY,
+    DATA_QUALITY,
+    MODEL_LIFECYCLE,
+    MATCHING_ANNUAL,
+    SCOPE2_MONTHLY,
+)

@@ -5,16 +5,15 @@ Factors are bitemporal: valid_* says when they hold in the world, known_* when w
 
 from __future__ import annotations
 
+from warehouse.registry.electricity import (
+    GRID_AGE_SPREAD,
+    GRID_INTENSITY,
+    GRID_TIER,
+    INSTRUMENT,
+    KNOWN,
+    MARKET_ZONE,
+)
 from warehouse.registry.types import Column, Table
-
-KNOWN = (
-    Column("known_from", "TIMESTAMPTZ", "When this installation learned the row."),
-    Column("known_to", "TIMESTAMPTZ", "When a newer row replaced it; NULL while it is current.", nullable=True),
-)
-VALID = (
-    Column("valid_from", "TIMESTAMPTZ", "Start of validity."),
-    Column("valid_to", "TIMESTAMPTZ", "End of validity (exclusive); NULL while open.", nullable=True),
-)
 
 
 def _interval(name: str, unit: str, what: str) -> tuple[Column, Column, Column]:
@@ -24,38 +23,6 @@ def _interval(name: str, unit: str, what: str) -> tuple[Column, Column, Column]:
         Column(f"high_{name}", "DOUBLE", f"High end: {what}.", unit, minimum=0),
     )
 
-
-GRID_INTENSITY = Table(
-    "ref",
-    "grid_intensity",
-    "Carbon intensity of a grid zone over an interval: each value that a feed or the shipped yearly tables ever "
-    "stated, with when it held and when it was known. Nothing is overwritten.",
-    grain="factor x valid_from x valid_to x known_from",
-    key=("factor_id", "valid_from", "valid_to", "known_from"),
-    columns=(
-        Column("factor_id", "VARCHAR", "Identifier of the factor: of a yearly value, or of the series of a feed."),
-        Column("zone", "VARCHAR", "Grid zone, or country code for a country factor."),
-        *VALID,
-        Column("low_gco2e_per_kwh", "DOUBLE", "Low end; NULL: that of the tier applies.", "gCO2e/kWh", True, 0),
-        Column("gco2e_per_kwh", "DOUBLE", "Carbon intensity.", "gCO2e/kWh", minimum=0),
-        Column("high_gco2e_per_kwh", "DOUBLE", "High end; NULL: that of the tier applies.", "gCO2e/kWh", True, 0),
-        Column("kind", "VARCHAR", "average, marginal or residual. Marginal and residual never make a location figure."),
-        Column("basis", "VARCHAR", "lifecycle or operational (combustion only)."),
-        Column("flow", "VARCHAR", "consumption or production."),
-        Column("tier", "VARCHAR", "Quality tier; see ref.grid_tier."),
-        Column("provider", "VARCHAR", "Who states it."),
-        Column("factor_set", "VARCHAR", "Emission factors, or version of the model, behind the value.", nullable=True),
-        Column("is_estimate", "BOOLEAN", "True where the provider marks the value as estimated."),
-        Column("provider_updated_at", "TIMESTAMPTZ", "When the provider says it changed the value.", nullable=True),
-        Column("response_sha256", "VARCHAR", "Answer of the provider that stated it first.", nullable=True),
-        Column("file_sha256", "VARCHAR", "Landed file of the value; NULL for the shipped tables.", nullable=True),
-        Column("source", "VARCHAR", "Publication that states it."),
-        *KNOWN,
-    ),
-    laid_by="valid_from",
-    published=True,
-    bookkeeping=("known_from", "known_to"),
-)
 
 CLOUD_REGION_FACTOR = Table(
     "ref",
@@ -171,59 +138,6 @@ SOURCE_UNCERTAINTY = Table(
     bookkeeping=("known_from", "known_to"),
 )
 
-GRID_TIER = Table(
-    "ref",
-    "grid_tier",
-    "Quality tiers of grid factors: their order, and the interval of a value that states none.",
-    grain="tier x known_from",
-    key=("tier", "known_from"),
-    columns=(
-        Column("tier", "VARCHAR", "Tier."),
-        Column("rank", "INTEGER", "Order in which tiers are taken; the least that there is counts.", minimum=0),
-        Column("low_factor", "DOUBLE", "Low end as a multiple of the value.", minimum=0, maximum=1),
-        Column("high_factor", "DOUBLE", "High end as a multiple of the value.", minimum=1),
-        Column("description", "VARCHAR", "What the tier means."),
-        *KNOWN,
-    ),
-    published=True,
-    bookkeeping=("known_from", "known_to"),
-)
-
-GRID_AGE_SPREAD = Table(
-    "ref",
-    "grid_age_spread",
-    "How much wider the interval of a yearly factor becomes when it is applied to another year.",
-    grain="age x known_from",
-    key=("age_years", "known_from"),
-    columns=(
-        Column("age_years", "INTEGER", "Years between factor and use.", "years", minimum=0),
-        Column("low_factor", "DOUBLE", "Multiplies the low end of the factor.", minimum=0, maximum=1),
-        Column("high_factor", "DOUBLE", "Multiplies the high end of the factor.", minimum=1),
-        Column("reference", "VARCHAR", "Publication that states it."),
-        *KNOWN,
-    ),
-    bookkeeping=("known_from", "known_to"),
-)
-
-INSTRUMENT = Table(
-    "ref",
-    "instrument",
-    "A contractual instrument for market-based accounting: certificate, contract, supplier rate.",
-    grain="instrument x known_from",
-    key=("instrument_id", "known_from"),
-    columns=(
-        Column("instrument_id", "VARCHAR", "Identifier, with the tracking system's number where there is one."),
-        Column("type", "VARCHAR", "certificate, contract or supplier_rate."),
-        Column("market_boundary", "VARCHAR", "Market in which it may be claimed."),
-        *VALID,
-        Column("volume_kwh", "DOUBLE", "Volume.", "kWh", minimum=0),
-        Column("gco2e_per_kwh", "DOUBLE", "Emission rate of the instrument.", "gCO2e/kWh", minimum=0),
-        Column("source", "VARCHAR", "Document that proves it."),
-        *KNOWN,
-    ),
-    published=True,
-    bookkeeping=("known_from", "known_to"),
-)
 
 FACTOR = Table(
     "ref",
@@ -255,5 +169,6 @@ TABLES = (
     GRID_TIER,
     GRID_AGE_SPREAD,
     INSTRUMENT,
+    MARKET_ZONE,
     FACTOR,
 )

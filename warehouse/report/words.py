@@ -30,6 +30,8 @@ COMPONENTS = {
     "overhead": Word(
         "Overhead", "#6cc0b5", "electricity of cooling and power supply: IT \u00d7 (PUE \u2212 1), location-based"
     ),
+    "upstream": Word("Upstream", "#c0d9d3", "fuel chains and losses of the grid, scope 3 category 3, location-based"),
+    "losses": Word("Grid losses", "#d9e8e4", "electricity lost on its way, scope 3 category 3, location-based"),
     "chip": Word("Chip", "#8c510a", "manufacture of accelerators and processors, amortised"),
     "server": Word("Server", "#d8a84e", "manufacture of the rest of the server, amortised"),
     "building": Word("Building", "#f1dcae", "construction of the building and its plant, amortised"),
@@ -42,6 +44,7 @@ TIERS = {
     "zone_slot_estimated": Word("Zone, slot (est.)", "#0b4a8f", "intensity of the grid zone in that slot, estimated"),
     "zone_month": Word("Zone, month", "#1c6cb1", "monthly average of the grid zone"),
     "zone_year": Word("Zone, year", "#3787c0", "yearly average of the grid zone; hides the hours of the day"),
+    "country_month": Word("Country, month", "#5a9bd0", "monthly average of the country"),
     "country_year": Word(
         "Country, year", "#7fb9da", "yearly average of the country, where the zone has none of its own"
     ),

@@ -7,7 +7,7 @@ select
     round(coalesce(exact_sum(case when component = 'it' then energy_kwh end), 0), 6) || ' kWh without a PUE' as observed,
     'a PUE in the configuration' as expected
 from lake.core.emission
-where day between $first_day and $last_day
+where day between $first_day and $last_day and method = 'location'
 group by day, facility
 having count(*) filter (where component = 'overhead' and energy_kwh is null) > 0
 order by entity

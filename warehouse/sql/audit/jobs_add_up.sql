@@ -13,7 +13,7 @@ with core_day as (
 core_mass as (
     select day, exact_sum(gco2e) / 1e3 as kgco2e
     from lake.core.emission
-    where day between $first_day and $last_day
+    where day between $first_day and $last_day and method in ('location', 'amortised')
     group by day
 ),
 mart_day as (

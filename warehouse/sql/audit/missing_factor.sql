@@ -12,6 +12,7 @@ select
 from lake.core.emission
 where day between $first_day and $last_day
     and quality_tier = 'missing'
+    and method in ('location', 'amortised')
     and not (method = 'location' and (zone is null or energy_kwh is null))
 group by day, component, zone, method
 order by entity

@@ -1,10 +1,12 @@
 -- Emissions of one job, or of idle or unallocated time, in one hour by component and method.
 -- grain: hour x allocation x job x attempt x phase x facility x zone x energy source x component x method x factor
 -- keys: the same    units: gCO2e, kWh, s
--- inputs: core.job_energy, operational, embodied_rate (temporary)    $day: the day to compute; $calc_run_id: this calculation
+-- inputs: core.job_energy, operational, market_based, embodied_rate (temporary)
+-- $day: the day to compute; $calc_run_id: this calculation
 --
--- Operational: energy x intensity, location-based. Embodied: device-seconds x rate (chip, server, building), amortised in a
--- straight line over the service life. What is not known gives a row without a figure and with the tier "missing".
+-- Operational: energy x intensity, location-based; market-based where that is configured, with all of the energy at the
+-- residual mix beside it. Embodied: device-seconds x rate (chip, server, building), amortised in a straight line over the
+-- service life. Methods stand side by side and are never added up. What is not known gives a row without a figure and with the tier "missing".
 with embodied as (
     select hour_start, allocation, job_id, attempt, phase, facility, zone, source, component,
         factor_id, any_value(tier) as tier,
@@ -31,6 +33,13 @@ select
     flow,
     $calc_run_id as calc_run_id
 from operational
+union all
+select
+    $day, hour_start, allocation, job_id, attempt, phase, facility, zone,
+    source, component, method,
+    part_kwh, 0.0, low_gco2e, gco2e, high_gco2e,
+    factor_id, tier, age_years, null, null, $calc_run_id
+from market_based
 union all
 select
     $day, hour_start, allocation, job_id, attempt, phase, facility, zone,

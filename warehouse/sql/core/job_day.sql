@@ -39,12 +39,21 @@ mass as (
         exact_part(gco2e) as total_agco2e,
         exact_part(high_gco2e) as high_agco2e
     from lake.core.emission
-    where day = $day and job_id is not null
+    where day = $day and job_id is not null and method in ('location', 'amortised')
+    group by all
+),
+market as (
+    select job_id, attempt,
+        exact_part(case when method = 'market_hourly' then gco2e end) as market_agco2e,
+        exact_part(case when method = 'residual' then gco2e end) as residual_agco2e
+    from lake.core.emission
+    where day = $day and job_id is not null and method in ('market_hourly', 'residual')
     group by all
 )
 select
-    $day as day, energy.*, used.devices, mass.* exclude (job_id, attempt)
+    $day as day, energy.*, used.devices, mass.* exclude (job_id, attempt), market.* exclude (job_id, attempt)
 from energy
 join used using (job_id, attempt)
 left join mass using (job_id, attempt)
+left join market using (job_id, attempt)
 order by energy.job_id, energy.attempt

@@ -40,10 +40,11 @@ select
     cast(null as double) as low_gco2e_per_kwh,
     gco2e_per_kwh,
     cast(null as double) as high_gco2e_per_kwh,
+    cast(null as double) as carbon_free_fraction,
     kind, basis, flow,
     case
         when length_ms <= 3600000 then if(is_estimate, 'zone_slot_estimated', 'zone_slot_measured')
-        when length_ms <= 31 * 86400000 then 'zone_month'
+        when length_ms <= 31 * 24 * cast(3600000 as bigint) then 'zone_month'
         else 'zone_year'
     end as tier,
     provider, factor_set, is_estimate,

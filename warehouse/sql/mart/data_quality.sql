@@ -24,7 +24,7 @@ tier as (
         case when count(*) filter (where energy_kwh is null) = 0 then exact_sum(energy_kwh) end as energy_kwh,
         exact_sum(gco2e) / 1e3 as kgco2e
     from lake.core.emission
-    where day = $day
+    where day = $day and method in ('location', 'amortised')
     group by all
 )
 select

@@ -7,14 +7,20 @@
 with part as (
     select allocation, job_id, attempt, phase, facility, zone,
         energy_j / 3.6e6 as it_kwh, estimated_j / 3.6e6 as estimated_kwh, measured_s, gap_s,
-        null as component, null as energy_kwh, null as low_gco2e, null as gco2e, null as high_gco2e
+        null as component, null as energy_kwh, null as low_gco2e, null as gco2e, null as high_gco2e,
+        null as market_gco2e, null as residual_gco2e
     from lake.core.job_energy
     where day = $day
     union all
     select allocation, job_id, attempt, phase, facility, zone, null, null, null, null,
-        component, energy_kwh, low_gco2e, gco2e, high_gco2e
+        component, energy_kwh, low_gco2e, gco2e, high_gco2e, null, null
     from lake.core.emission
-    where day = $day
+    where day = $day and method in ('location', 'amortised')
+    union all
+    select allocation, job_id, attempt, phase, facility, zone, null, null, null, null, null, null, null, null, null,
+        case when method = 'market_hourly' then gco2e end, case when method = 'residual' then gco2e end
+    from lake.core.emission
+    where day = $day and method in ('market_hourly', 'residual')
 ),
 named as (
     select part.*, coalesce(job.org, $organisation) as org, job.team, job.project, job.model, job.model_version
@@ -36,6 +42,8 @@ summed as (
         exact_sum(case when component = 'building' then gco2e end) / 1e3 as building_kgco2e,
         exact_sum(case when component in ('it', 'overhead') then gco2e end) / 1e3 as location_kgco2e,
         exact_sum(case when component in ('chip', 'server', 'building') then gco2e end) / 1e3 as embodied_kgco2e,
+        exact_sum(market_gco2e) / 1e3 as market_kgco2e,
+        exact_sum(residual_gco2e) / 1e3 as residual_kgco2e,
         exact_sum(low_gco2e) / 1e3 as low_kgco2e,
         exact_sum(gco2e) / 1e3 as total_kgco2e,
         exact_sum(high_gco2e) / 1e3 as high_kgco2e,
@@ -50,7 +58,7 @@ select
     region, zone,
     it_kwh, facility_kwh, estimated_kwh, unlocated_kwh,
     it_kgco2e, overhead_kgco2e, upstream_kgco2e, chip_kgco2e, server_kgco2e, building_kgco2e,
-    location_kgco2e, cast(null as double) as market_kgco2e, embodied_kgco2e,
+    location_kgco2e, market_kgco2e, residual_kgco2e, embodied_kgco2e,
     low_kgco2e, total_kgco2e, high_kgco2e,
     measured_s, gap_s,
     measured_s / nullif(measured_s + gap_s, 0) as coverage_fraction

@@ -54,6 +54,8 @@ energy as (
         exact_whole(building_agco2e) / 1e3 as building_kgco2e,
         exact_whole(operational_agco2e) / 1e3 as location_kgco2e,
         exact_whole(embodied_agco2e) / 1e3 as embodied_kgco2e,
+        exact_whole(market_agco2e) / 1e3 as market_kgco2e,
+        exact_whole(residual_agco2e) / 1e3 as residual_kgco2e,
         exact_whole(low_agco2e) / 1e3 as low_kgco2e,
         exact_whole(total_agco2e) / 1e3 as total_kgco2e,
         exact_whole(high_agco2e) / 1e3 as high_kgco2e
@@ -82,7 +84,7 @@ select
     energy.unlocated_kwh,
     energy.it_kgco2e, energy.overhead_kgco2e, energy.upstream_kgco2e,
     energy.chip_kgco2e, energy.server_kgco2e, energy.building_kgco2e,
-    energy.location_kgco2e, cast(null as double) as market_kgco2e, energy.embodied_kgco2e,
+    energy.location_kgco2e, energy.market_kgco2e, energy.residual_kgco2e, energy.embodied_kgco2e,
     energy.low_kgco2e, energy.total_kgco2e, energy.high_kgco2e,
     coalesce(energy.measured_s, 0) as measured_s,
     coalesce(energy.gap_s, 0) as gap_s,

@@ -27,6 +27,7 @@ summed as (
         exact_sum(building_kgco2e) as building_kgco2e,
         exact_sum(location_kgco2e) as location_kgco2e,
         exact_sum(market_kgco2e) as market_kgco2e,
+        exact_sum(residual_kgco2e) as residual_kgco2e,
         exact_sum(embodied_kgco2e) as embodied_kgco2e,
         exact_sum(low_kgco2e) as low_kgco2e,
         exact_sum(total_kgco2e) as total_kgco2e,
@@ -41,7 +42,7 @@ select
     $month as month, org, phase_group, coalesce(jobs_n, 0) as jobs_n,
     it_kwh, facility_kwh, estimated_kwh, unlocated_kwh,
     it_kgco2e, overhead_kgco2e, upstream_kgco2e, chip_kgco2e, server_kgco2e, building_kgco2e,
-    location_kgco2e, market_kgco2e, embodied_kgco2e,
+    location_kgco2e, market_kgco2e, residual_kgco2e, embodied_kgco2e,
     low_kgco2e, total_kgco2e, high_kgco2e,
     measured_s, gap_s,
     measured_s / nullif(measured_s + gap_s, 0) as coverage_fraction

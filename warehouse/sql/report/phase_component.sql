@@ -1,4 +1,4 @@
--- What the emissions of each phase group consist of: IT, overhead, chip, server and building.
+-- What the emissions of each phase group consist of: IT, overhead, upstream, chip, server and building.
 -- grain: phase_group x component    keys: the same    units: kgCO2e
 -- inputs: mart.training_vs_inference_monthly, mart.footprint_daily
 --
@@ -7,13 +7,14 @@
 with total as (
     select
         phase_group,
-        sum(it_kgco2e) as it, sum(overhead_kgco2e) as overhead, sum(chip_kgco2e) as chip,
+        sum(it_kgco2e) as it, sum(overhead_kgco2e) as overhead, sum(upstream_kgco2e) as upstream,
+        sum(chip_kgco2e) as chip,
         sum(server_kgco2e) as server, sum(building_kgco2e) as building
     from mart.training_vs_inference_monthly
     group by all
 ),
 long as (
-    select * from total unpivot include nulls (kgco2e for component in (it, overhead, chip, server, building))
+    select * from total unpivot include nulls (kgco2e for component in (it, overhead, upstream, chip, server, building))
 ),
 estimated as (
     select
