@@ -331,3 +331,14 @@ def test_a_hostile_file_gives_no_wrong_value_and_no_crash(tmp_path: Path) -> Non
     assert not problems, "\n".join(problems)
     assert len(made) >= 100
     assert {"not_the_format", "unknown_shape", "bad_time", "bad_value"} <= reasons
+
+
+def test_the_worked_example_of_the_page_gives_what_the_page_says(tmp_path: Path) -> None:
+    text = (EXAMPLES.parents[1] / "docs" / "feeds" / "file-drop.md").read_text("utf-8")
+    for form, name in (("csv", "data.csv"), ("toml", "data.toml")):
+        (tmp_path / name).write_text(text.partition(f"```{form}\n")[2].partition("```")[0], encoding="utf-8")
+    found = read_drop(tmp_path / "data.csv", tmp_path / "data.toml", now_ms=NOW_MS)
+    assert starts(found) == ["2025-10-25T23:00", "2025-10-26T00:00", "2025-10-26T01:00"]
+    assert found.values[0].gco2e_per_kwh == pytest.approx(572.5)
+    assert [refusal.reason for refusal in found.refusals] == ["no_value"]
+    assert [(iso_of(gap.start_ms)[11:16], iso_of(gap.end_ms)[11:16]) for gap in found.gaps] == [("02:00", "03:00")]
