@@ -247,3 +247,24 @@ def test_the_year_of_a_yearly_file_is_in_its_name_and_namibia_is_a_zone() -> Non
         client.parse([page(body, url="https://example.org/yearly.json")], asked)
     with pytest.raises(FeedError, match="year"):
         client.fetch(None, asked)  # type: ignore[arg-type] # nothing is asked
+
+
+def test_another_country_and_a_group_of_countries_are_refused() -> None:
+    asked = Asked("FR", millis("2023-01-01T00:00:00Z"), millis("2024-01-01T00:00:00Z"))
+    found = ember("yearly").parse([ember_page("yearly", ("2023", 371.0))], asked)
+    assert (found.values, found.refusals[0].reason) == ((), "wrong_zone")
+    group = ember_page("yearly", ("2023", 371.0))
+    group = replace(group, body=group.body.replace(b"false", b"true"))
+    assert ember("yearly").parse([group], replace(asked, zone="DE")).refusals[0].reason == "wrong_zone"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ['<!DOCTYPE x SYSTEM "http://192.0.2.1/x.dtd">', '<!DOCTYPE x [<!ENTITY a "b">]>', "<!DOCTYPE GL_MarketDocument>"],
+)
+def test_a_document_type_is_refused_before_anything_is_read(declared: str) -> None:
+    sound = document(series("B04", period("00:00", "02:00", "PT60M", {1: 100})))
+    assert entsoe().parse([sound], FI).values
+    with pytest.raises(FeedError, match="declares a document type or an entity") as raised:
+        entsoe().parse([replace(sound, body=declared.encode() + sound.body)], FI)
+    assert raised.value.reason == "not_the_format"
