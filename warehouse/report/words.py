@@ -31,7 +31,6 @@ COMPONENTS = {
         "Overhead", "#6cc0b5", "electricity of cooling and power supply: IT \u00d7 (PUE \u2212 1), location-based"
     ),
     "upstream": Word("Upstream", "#c0d9d3", "fuel chains and losses of the grid, scope 3 category 3, location-based"),
-    "losses": Word("Grid losses", "#d9e8e4", "electricity lost on its way, scope 3 category 3, location-based"),
     "chip": Word("Chip", "#8c510a", "manufacture of accelerators and processors, amortised"),
     "server": Word("Server", "#d8a84e", "manufacture of the rest of the server, amortised"),
     "building": Word("Building", "#f1dcae", "construction of the building and its plant, amortised"),

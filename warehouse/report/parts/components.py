@@ -24,6 +24,11 @@ def part(data: ReportData) -> Part:
     return Part("components", "Components", (_figure(data),), {KEY: data.results["phase_component"]}, lead)
 
 
+def _shown(data: ReportData) -> list[str]:
+    """Return the components of which the period has rows, in their order."""
+    return ordered(COMPONENTS, {row["component"] for row in data.rows("phase_component")})
+
+
 def _totals(data: ReportData) -> dict[str, float | None]:
     totals: dict[str, float | None] = {}
     for row in data.rows("phase_component"):
@@ -69,7 +74,7 @@ def _figure(data: ReportData) -> Figure:
 
     label = f"Bar chart: emissions by phase group and component, {unit.name}. The same data stand in the table below."
     wide, narrow = both(build, KEY, label, [entry.colour for entry in COMPONENTS.values()])
-    legend = [LegendEntry(entry.label, entry.colour) for entry in COMPONENTS.values()]
+    legend = [LegendEntry(COMPONENTS[name].label, COMPONENTS[name].colour) for name in _shown(data)]
     if data.estimated_mass_note:
         legend.append(LegendEntry("estimated", COMPONENTS["it"].colour, is_hatched=True))
     words = caption(
@@ -101,11 +106,10 @@ def _label(total: float | None, unknown: list[str], unit: Unit, canvas: Canvas) 
 def _table(data: ReportData, groups: list[str], unit: Unit) -> Table:
     values = {(row["phase_group"], row["component"]): row for row in data.rows("phase_component")}
     columns = [text_column("Phase group", [word(PHASE_GROUPS, name).label for name in groups])]
-    for component, entry in COMPONENTS.items():
+    shown = _shown(data)
+    for component in shown:
         rows = [values[name, component] for name in groups]
-        columns.append(number_column(entry.label, mass_cells(rows, "kgco2e", unit), unit.name))
-    sums = [
-        {"estimated": sum(values[name, component]["estimated_kgco2e"] for component in COMPONENTS)} for name in groups
-    ]
+        columns.append(number_column(COMPONENTS[component].label, mass_cells(rows, "kgco2e", unit), unit.name))
+    sums = [{"estimated": sum(values[name, component]["estimated_kgco2e"] for component in shown)} for name in groups]
     columns.append(number_column("Rests on estimates", mass_cells(sums, "estimated", unit), unit.name))
     return Table(f"{KEY}-data", "Data of this figure", columns)

@@ -5,7 +5,7 @@
 -- kgco2e_fraction is the share of the component's known emissions.
 with tier as (
     select
-        component, quality_tier,
+        case component when 'losses' then 'upstream' else component end as component, quality_tier,
         case when count(*) filter (where energy_kwh is null) = 0 then sum(energy_kwh) end as energy_kwh,
         case when count(*) filter (where energy_kwh is null) = 0 then sum(estimated_kwh) end as estimated_kwh,
         sum(kgco2e) as kgco2e

@@ -30,4 +30,6 @@ select
         as estimated_kgco2e
 from long
 left join estimated using (phase_group)
+-- Where no factor tells combustion from the life cycle, nothing is known of upstream alone: it is inside the others.
+where long.component <> 'upstream' or exists (select 1 from total where upstream is not null)
 order by long.phase_group, long.component
