@@ -44,16 +44,16 @@ def stage(lake: Lake, landed: list[LandedFile], table: contract.LandingTable) ->
         CREATE OR REPLACE TEMP TABLE good AS
         SELECT {columns}, CAST(make_timestamp("{table.time_column}" * 1000) AS DATE) AS day, file_sha256,
             row_number, written_ms
-        FROM judged WHERE reason IS NULL
+        FROM judged WHERE refused_for IS NULL
         """
     )
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE bad AS
         SELECT file_sha256, row_number, '{table.name}' AS table_name, written_ms,
-            "{table.time_column}" AS time_ms, reason, coalesce(detail, reason) AS detail,
+            "{table.time_column}" AS time_ms, refused_for AS reason, coalesce(refused_with, refused_for) AS detail,
             CAST(to_json(struct_pack({fields})) AS VARCHAR) AS row_json, 'open' AS state, CAST(NULL AS VARCHAR) AS note
-        FROM judged WHERE reason IS NOT NULL
+        FROM judged WHERE refused_for IS NOT NULL
         """
     )
     connection.execute("DROP TABLE judged")
@@ -61,14 +61,18 @@ def stage(lake: Lake, landed: list[LandedFile], table: contract.LandingTable) ->
 
 
 def _judge(lake: Lake, landed: list[LandedFile], table: contract.LandingTable) -> None:
-    """Make the temporary table ``judged``: all rows with their origin, and why a row is refused."""
+    """Make the temporary table ``judged``: all rows with their origin, and why a row is refused.
+
+    ``refused_for`` and ``refused_with`` are names of no column of the contract: a table may have a reason of its own.
+    """
     reason, detail = rule_expressions(table)
     lake.connection.register("landed_rows", pa.concat_tables([_with_origin(one) for one in landed]))
     try:
         lake.connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE judged AS
-            SELECT *, {reason} AS reason, CASE WHEN reason IS NOT NULL THEN {detail} END AS detail FROM landed_rows
+            SELECT *, {reason} AS refused_for, CASE WHEN refused_for IS NOT NULL THEN {detail} END AS refused_with
+            FROM landed_rows
             """,
             {"latest_ms": int(time.time() * MS_PER_S + lake.config.ingest.future_tolerance_s * MS_PER_S)},
         )

@@ -66,11 +66,20 @@ def due(
     for at_ms, changed_ms in changes:
         day = at_ms // MS_PER_DAY
         seen[day] = max(seen.get(day, 0), changed_ms)
-    for day in range(since_ms // MS_PER_DAY, -(-until_ms // MS_PER_DAY)):
+    for day, touching in _by_day(known).items():
         span = max(day * MS_PER_DAY, since_ms), min((day + 1) * MS_PER_DAY, until_ms)
-        if _is_due_again(span, known, (day + 1) * MS_PER_DAY, seen.get(day), now_ms):
+        if span[0] < span[1] and _is_due_again(span, touching, (day + 1) * MS_PER_DAY, seen.get(day), now_ms):
             wanted.append(span)
     return _joined(wanted)
+
+
+def _by_day(pulls: Iterable[Pull]) -> dict[int, list[Pull]]:
+    """Return the answers that touch each day, so that years of hourly questions are looked through once."""
+    touching: dict[int, list[Pull]] = {}
+    for pull in pulls:
+        for day in range(pull.start_ms // MS_PER_DAY, -(-pull.end_ms // MS_PER_DAY)):
+            touching.setdefault(day, []).append(pull)
+    return touching
 
 
 def due_whole(pulls: Iterable[Pull], *, since_ms: int, until_ms: int, now_ms: int) -> list[Range]:
@@ -94,21 +103,29 @@ def _year_start(at_ms: int) -> int:
     return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
-def _is_due_again(span: Range, pulls: Sequence[Pull], day_end_ms: int, changed_ms: int | None, now_ms: int) -> bool:
+def _is_due_again(span: Range, touching: Sequence[Pull], day_end_ms: int, changed_ms: int | None, now_ms: int) -> bool:
     """Tell whether a day that was asked for before is to be asked for again."""
-    touching = [pull for pull in pulls if pull.start_ms < span[1] and pull.end_ms > span[0]]
-    if not touching:
-        return False
+    young = now_ms < day_end_ms + REVISIT_DAYS[0] * MS_PER_DAY
+    if young and _lacks(span, touching):
+        return True
     # The moment since which all of the day was asked for: a later question for a part of it says nothing of the rest.
     oldest = _covered_since(span, touching)
     if oldest is None:
         return False
-    young = now_ms < day_end_ms + REVISIT_DAYS[0] * MS_PER_DAY
-    if young and not max(touching, key=lambda pull: pull.fetched_ms).is_complete:
-        return True
     anchors = [day_end_ms, *([changed_ms] if changed_ms is not None else [])]
     moments = [anchor + age * MS_PER_DAY for anchor in anchors for age in REVISIT_DAYS]
     return any(oldest < moment <= now_ms for moment in moments)
+
+
+def _lacks(span: Range, pulls: Sequence[Pull]) -> bool:
+    """Tell whether the newest answer for some part of a range lacked a value."""
+    left = [span]
+    for pull in sorted(pulls, key=lambda pull: -pull.fetched_ms):
+        rest = _without(left, [(pull.start_ms, pull.end_ms)])
+        if rest != left and not pull.is_complete:
+            return True
+        left = rest
+    return False
 
 
 def _covered_since(span: Range, pulls: Sequence[Pull]) -> int | None:

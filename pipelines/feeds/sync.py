@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipelines.feeds import kept, landing, plan
+from pipelines.feeds.failures import Failures
 from pipelines.feeds.feed import Asked, Feed, FeedError, Parsed, Settings
 from pipelines.feeds.judge import gaps
 from pipelines.feeds.landing import PullRecord
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int, str], None]
 
 MS_PER_S = 1000
-GIVE_UP_AFTER_N = 3
-"""Failures in a row after which a feed is left alone until the next time."""
-HOPELESS = frozenset({"not_configured", "unauthorised", "tls"})
-"""Reasons for which the next range would fail as well."""
 
 _PULLS = """
 SELECT from_ms, to_ms, fetched_ms, outcome = 'complete' FROM raw.feed_pull
@@ -60,7 +57,7 @@ class SyncReport:
     Attributes:
         pulls: askings and what came of them, in order.
         ingest: what became of the landed files.
-        left_out: feeds that were left alone, with the reason.
+        left_out: feeds, and zones of feeds, that were left alone, with the reason.
     """
 
     pulls: list[PullRecord] = field(default_factory=list)
@@ -71,14 +68,6 @@ class SyncReport:
     def failed(self) -> list[PullRecord]:
         """Askings without an answer."""
         return [pull for pull in self.pulls if pull.outcome == "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One asking that is due."""
-
-    section: FeedSection
-    asked: Asked
 
 
 def now_ms() -> int:
@@ -258,18 +247,18 @@ def _work_off(
     tell: Progress,
     clock: Callable[[], int],
 ) -> None:
-    failures = 0
+    failures = Failures()
     for number, asked in enumerate(work):
+        if failures.leaves(asked.zone):
+            continue
         day = datetime.fromtimestamp(asked.start_ms / MS_PER_S, UTC).date()
         tell(feed.source, number, len(work), f"{asked.zone} {day}")
         record = pull(lake, feed, web, asked, clock=clock)
         report.pulls.append(record)
-        failures = failures + 1 if record.outcome == "failed" else 0
-        if record.reason in HOPELESS or failures >= GIVE_UP_AFTER_N:
-            left = len(work) - number - 1
-            if left:
-                report.left_out[feed.source] = f"{left} more askings: {record.reason}: {record.detail}"
-            break
+        failures.note(record)
+    for zone, (left_n, why) in failures.left.items():
+        if left_n:
+            report.left_out[f"{feed.source} {zone}"] = f"{left_n} more askings: {why}"
     tell(feed.source, len(work), len(work), "")
 
 
