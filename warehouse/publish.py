@@ -12,7 +12,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from warehouse import files
-from warehouse.lake import Lake, is_interrupt
+from warehouse.lake import CATALOG, Lake, is_interrupt
 from warehouse.registry import ALL_TABLES, SCHEMAS, Table
 
 ORGANISATION = "organisation.duckdb"
@@ -141,6 +141,7 @@ def _build(lake: Lake, building: Path) -> None:
             connection.execute(f"CREATE SCHEMA published.{schema}")
         for entry in published_tables():
             _copy(connection, entry, snapshot)
+        _add_views(connection)
         connection.execute(
             "CREATE TABLE published.audit.publication AS "
             "SELECT CAST($snapshot AS BIGINT) AS lake_snapshot, now() AS published_at",
@@ -149,6 +150,26 @@ def _build(lake: Lake, building: Path) -> None:
         connection.execute("CHECKPOINT published")
     finally:
         connection.execute("DETACH published")
+
+
+def _add_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give every table of factors a view of what is known now, and a macro of what was known at a moment."""
+    connection.execute("USE published")
+    try:
+        for entry in published_tables():
+            if "known_to" not in entry.column_names:
+                continue
+            name = entry.qualified
+            connection.execute(
+                f"CREATE VIEW {name}_current AS SELECT * EXCLUDE (known_to) FROM {name} WHERE known_to IS NULL"
+            )
+            _comment(connection, f"VIEW {name}_current", f"{entry.description} What is known now.")
+            connection.execute(
+                f"CREATE MACRO {name}_as_known_at(moment) AS TABLE SELECT * FROM {name} "
+                "WHERE known_from <= moment AND coalesce(known_to > moment, true)"
+            )
+    finally:
+        connection.execute(f"USE {CATALOG}")
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, entry: Table, snapshot: int) -> None:

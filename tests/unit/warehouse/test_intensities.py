@@ -21,6 +21,7 @@ from warehouse.config import Config
 from warehouse.engine import run_all
 from warehouse.ingest import ingest_landing
 from warehouse.lake import Lake, open_lake
+from warehouse.publish import open_published
 
 HOUR_MS = 60 * MS_PER_MINUTE
 KWH = 0.36
@@ -89,6 +90,12 @@ def test_a_revision_is_a_new_version_and_restates_to_the_gram(lake: Lake) -> Non
     ((cause, old, new, kwh, old_kg, new_kg),) = lake.rows(RESTATED)
     assert (cause, old, new) == ("grid_revised", "zone_slot_measured", "zone_slot_measured")
     assert (kwh, old_kg, new_kg) == pytest.approx((0.45, 0.045, 0.0495), rel=1e-12)
+    with open_published(lake.config.published_path) as published:
+        stated = "select gco2e_per_kwh from {} where zone = 'GB' and tier = 'zone_slot_measured'"
+        then = stated.format("ref.grid_intensity_as_known_at(make_timestamptz($ms * 1000))")
+        assert published.execute(stated.format("ref.grid_intensity_current")).fetchall() == [(110.0,)]
+        assert published.execute(then, {"ms": later - 1}).fetchall() == [(100.0,)]
+        assert published.execute(then, {"ms": later}).fetchall() == [(110.0,)]
 
 
 def test_an_outage_is_bridged_by_a_worse_tier_and_ended_by_a_restatement(lake: Lake) -> None:
