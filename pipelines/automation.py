@@ -28,6 +28,7 @@ INGEST_JOB = "ingest"
 DAYS_JOB = "compute_days"
 MONTHS_JOB = "compute_months"
 PUBLISH_JOB = "publish"
+PULL_JOB = "pull_feeds"
 # A failed request is made again when the next hour begins, not at every look: at most 24 failed runs a day and range.
 RETRY_S = 3600
 # A month in a run: a failure costs little to repeat, and a year asked for at once is twelve runs and not 365.

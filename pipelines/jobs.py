@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipelines.assets import core, factors, mart, published, raw
-from pipelines.automation import DAYS_JOB, INGEST_JOB, MONTHS_JOB, PUBLISH_JOB
+from pipelines.assets import core, factors, feeds, mart, published, raw
+from pipelines.automation import DAYS_JOB, INGEST_JOB, MONTHS_JOB, PUBLISH_JOB, PULL_JOB
 from pipelines.checks import monthly_expectations
 
 AUDIT_JOB = "audit"
@@ -46,6 +46,11 @@ publish = _job(
     dg.AssetSelection.assets(mart.whole, published.organisation, published.report),
     "Publish the database of the organisation and write its report.",
 )
+pull_feeds = _job(
+    PULL_JOB,
+    dg.AssetSelection.assets(*feeds.FEED_ASSETS),
+    "Ask feeds of grid intensities for a range of days, and take in what came.",
+)
 audit = _job(AUDIT_JOB, dg.AssetSelection.all_asset_checks(), "Run every audit check over everything computed.")
 
-JOBS = (ingest, compute_days, compute_months, publish, audit)
+JOBS = (ingest, compute_days, compute_months, publish, pull_feeds, audit)

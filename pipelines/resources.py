@@ -1,17 +1,21 @@
 """Resources: the installation that the assets work on, opened per step and closed, and the refusal to pickle.
 
-What belongs here: how a step gets at configuration and lake. What must not be here: what it does with them.
+What belongs here: how a step gets at configuration, lake and providers. What must not be here: what it does with them.
 """
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from warehouse.config import Config, load_config
 from warehouse.lake import Lake, open_lake
+
+if TYPE_CHECKING:
+    from pipelines.feeds.web import Web
 
 CONFIG_VARIABLE = "WATTLEDGER_CONFIG"
 # One writer at a time, also over several runs; the lock of the lake itself stands behind it.
@@ -42,6 +46,14 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Open the lake for one step and close it, whatever happens."""
         with open_lake(self.config(), read_only=read_only) as lake:
             yield lake
+
+    @contextlib.contextmanager
+    def web(self) -> "Iterator[Web]":
+        """Open HTTP for asking providers in one step and close it, whatever happens."""
+        from pipelines.feeds.web import Web  # the HTTP library is not needed to show the graph
+
+        with contextlib.closing(Web()) as web:
+            yield web
 
 
 class NoPickles(dg.IOManager):

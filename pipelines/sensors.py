@@ -22,6 +22,7 @@ from pipelines.automation import (
     INGEST_JOB,
     MONTHS_JOB,
     PUBLISH_JOB,
+    PULL_JOB,
     RETRY_S,
     Request,
     next_requests,
@@ -96,8 +97,9 @@ def landing_sensor(context: dg.SensorEvaluationContext, installation: Installati
     number, digest = landing_digest(landing, remote)
     if not number:
         return dg.SkipReason(f"nothing waits in {landing}")
-    if unfinished(context.instance, INGEST_JOB):
-        return dg.SkipReason("an ingest run goes on; what has landed meanwhile waits for the next look")
+    # A pull of feeds takes in what it landed, and everything else that waits.
+    if unfinished(context.instance, INGEST_JOB, PULL_JOB):
+        return dg.SkipReason("a run that takes files in goes on; what has landed meanwhile waits for the next look")
     key = f"landed-{digest}-{int(time.time() // RETRY_S)}"
     if key == context.cursor:
         return dg.SkipReason(f"asked already for the {number} files in {landing}; asked again in the next hour")

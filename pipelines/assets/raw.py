@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from pipelines.describe import filled, key_of, spec
+from pipelines.feeds.sources import SOURCES
 from pipelines.partitions import landed_partition, of_raw
 from pipelines.resources import WRITER_POOL, Installation
 from warehouse import engine
@@ -29,8 +30,17 @@ LANDED = tuple(
 LEDGERS = tuple(entry.qualified for entry in tables_in("raw") if entry not in LANDED)
 SHOWN_FILES = 50
 
+# What feeds land; what is dropped as a file comes through the landing folder alone.
+FROM_FEEDS = frozenset({"raw.grid_intensity", "raw.feed_pull"})
+
+
+def _made_from(qualified: str) -> dict[str, dg.PartitionMapping | None]:
+    feeds = [f"feed.{source}" for source in SOURCES] if qualified in FROM_FEEDS else []
+    return dict.fromkeys(["raw.ingest_file", *feeds])
+
+
 landed_tables = [
-    spec(entry.qualified, partitions=of_raw(entry), deps={"raw.ingest_file": None}).merge_attributes(
+    spec(entry.qualified, partitions=of_raw(entry), deps=_made_from(entry.qualified)).merge_attributes(
         kinds={"parquet", "duckdb"}
     )
     for entry in LANDED

@@ -36,4 +36,7 @@ READ_REASONS = {
 }
 """Reasons for which a part of an answer, or all of it, is not taken."""
 
+MAY_PASS = frozenset({"rate_limited", "server_error", "unreachable", "timeout", "truncated", "not_the_format"})
+"""Reasons that may be gone some minutes later; an outage often answers with a page in another format."""
+
 REASONS = FETCH_REASONS | READ_REASONS

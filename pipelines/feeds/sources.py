@@ -6,10 +6,27 @@ What belongs here: names and where their clients are. What must not be here: cli
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from importlib import import_module
-from typing import cast
+from typing import Protocol, cast
 
 from pipelines.feeds.feed import Feed, FeedError, Settings
+
+
+class ClientClass(Protocol):
+    """What a client states without any settings; see ``feed.Feed``."""
+
+    title: str
+    licence: str
+    longest: timedelta
+    steps_s: tuple[int, ...]
+    lag: timedelta
+    needs: tuple[str, ...]
+
+    def __call__(self, settings: Settings, environ: Mapping[str, str], *, now_ms: Callable[[], int]) -> Feed:
+        """Make the client."""
+        ...
+
 
 SOURCES: dict[str, tuple[str, str]] = {
     "electricity_maps": ("pipelines.feeds.electricity_maps", "ElectricityMaps"),
@@ -38,6 +55,14 @@ def client(source: str, settings: Settings, environ: Mapping[str, str], *, now_m
     if source not in SOURCES:
         msg = f"there is no feed {source!r}: choose one of {', '.join(sorted(SOURCES))}"
         raise FeedError(reason="not_configured", message=msg)
+    return client_class(source)(settings, environ, now_ms=now_ms)
+
+
+def client_class(source: str) -> ClientClass:
+    """Give the class of the client of a source; what does not depend on settings stands in its attributes.
+
+    Args:
+        source: name of the source, one of ``SOURCES``.
+    """
     module, name = SOURCES[source]
-    made = getattr(import_module(module), name)(settings, environ, now_ms=now_ms)
-    return cast(Feed, made)
+    return cast(ClientClass, getattr(import_module(module), name))

@@ -20,7 +20,7 @@ from pipelines.feeds.failures import Failures
 from pipelines.feeds.feed import Asked, Feed, FeedError, Parsed, Settings
 from pipelines.feeds.judge import gaps
 from pipelines.feeds.landing import PullRecord
-from pipelines.feeds.sources import client
+from pipelines.feeds.sources import ClientClass, client
 from warehouse.config import Config
 from warehouse.electricity import FeedSection
 from warehouse.ingest import IngestReport, ingest_landing
@@ -129,7 +129,7 @@ def due(lake: Lake, section: FeedSection, feed: Feed, at_ms: int) -> list[Asked]
     return found
 
 
-def is_slow(feed: Feed) -> bool:
+def is_slow(feed: Feed | ClientClass) -> bool:
     """Tell whether a feed gives months or years: then it is asked for all of them at once, now and then."""
     return min(feed.steps_s) * MS_PER_S > plan.MS_PER_DAY
 
@@ -224,7 +224,7 @@ def sync(
     """
     tell = progress or (lambda _stage, _done, _all, _what: None)
     report = SyncReport()
-    ingest_landing(lake)
+    waited = ingest_landing(lake)
     for section, feed in clients(lake.config, environ, clock=clock):
         if only not in (None, section.source):
             continue
@@ -234,7 +234,7 @@ def sync(
         web = web or _web()
         work = _again(section, feed, again, clock()) if again else due(lake, section, feed, clock())
         _work_off(lake, feed, web, work, report, tell, clock)
-    report.ingest = ingest_landing(lake)
+    report.ingest = IngestReport(waited.outcomes + ingest_landing(lake).outcomes)
     return report
 
 

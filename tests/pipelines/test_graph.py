@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from pipelines.definitions import build_defs
 from pipelines.describe import code_version, key_of, reads
+from pipelines.feeds.sources import SOURCES
 from pipelines.resources import WRITER_POOL
 from warehouse.publish import published_tables
 from warehouse.registry import ALL_TABLES, tables_in
@@ -68,7 +70,8 @@ def test_names_and_dependencies_are_as_recorded(defs: dg.Definitions, specs: dic
 def test_every_table_is_an_asset_of_its_name_and_layer(specs: dict[str, dg.AssetSpec]) -> None:
     for entry in ALL_TABLES:
         assert specs[entry.qualified].group_name == entry.schema
-    assert set(specs) - {entry.qualified for entry in ALL_TABLES} == {"published.organisation", "published.report"}
+    others = {"published.organisation", "published.report"} | {f"feed.{source}" for source in SOURCES}
+    assert set(specs) - {entry.qualified for entry in ALL_TABLES} == others
 
 
 @pytest.mark.parametrize("entry", ALL_TABLES, ids=lambda entry: entry.qualified)
@@ -108,13 +111,24 @@ def test_days_and_months_have_partitions_and_go_back_to_the_first_accepted_stamp
 
 def test_what_people_read_has_a_freshness_policy(specs: dict[str, dg.AssetSpec]) -> None:
     wanted = {entry.qualified for entry in tables_in("mart")} | {"published.organisation", "published.report"}
+    wanted |= {f"feed.{source}" for source in SOURCES}
     assert {name for name, spec in specs.items() if spec.freshness_policy} == wanted
+
+
+def test_a_feed_of_slots_has_days_and_may_be_as_old_as_its_lag_allows(specs: dict[str, dg.AssetSpec]) -> None:
+    # EIA: an hour between two values, the first of them 26 h after the hour, 24 h for an outage to be one.
+    eia = specs["feed.eia"]
+    assert isinstance(eia.partitions_def, dg.DailyPartitionsDefinition)
+    assert eia.freshness_policy.fail_window.to_timedelta() == timedelta(hours=1 + 26 + 24)
+    assert specs["feed.ember"].partitions_def is None, "years and months are asked for all at once"
+    deps = {".".join(dep.asset_key.path) for dep in specs["raw.grid_intensity"].deps}
+    assert deps == {"raw.ingest_file"} | {f"feed.{source}" for source in SOURCES}
 
 
 def test_every_step_that_writes_the_lake_waits_for_its_turn(defs: dg.Definitions) -> None:
     steps = {
         node.name: node.definition
-        for job in ("ingest", "compute_days", "compute_months", "publish", "audit")
+        for job in ("ingest", "compute_days", "compute_months", "publish", "pull_feeds", "audit")
         for node in defs.resolve_job_def(job).nodes
     }
     for name, definition in steps.items():
