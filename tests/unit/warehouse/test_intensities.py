@@ -119,6 +119,19 @@ def test_an_outage_is_bridged_by_a_worse_tier_and_ended_by_a_restatement(lake: L
     assert (new_kg - old_kg) * 1e3 == pytest.approx(final - provisional, rel=1e-9)
 
 
+def test_a_restatement_is_whole_when_slots_become_shorter(lake: Lake) -> None:
+    land_energy(lake.config)
+    run_all(lake)
+    provisional = lake.value(LOCATION)
+    halves = [intensity(EVENING_MS + half * 30 * MS_PER_MINUTE, 100.0 + 50 * half, minutes=30) for half in range(2)]
+    land(lake.config, halves, "halves")
+    run_all(lake)
+    final = lake.value(LOCATION)
+    assert final == pytest.approx(0.225 * 100 + 0.225 * 150, rel=1e-9)
+    ((_, _, _, kwh, old_kg, new_kg),) = lake.rows(RESTATED)
+    assert (kwh, old_kg * 1e3, new_kg * 1e3) == pytest.approx((0.45, provisional, final), rel=1e-9)
+
+
 def test_only_days_with_energy_of_the_zone_are_computed_again(lake: Lake) -> None:
     land_energy(lake.config)
     land_energy(lake.config, EVENING_MS + 24 * HOUR_MS)
