@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pipelines.feeds.failures import HOPELESS
 from pipelines.feeds.feed import Asked, FeedError
-from pipelines.feeds.sync import HOPELESS, clients, due, is_slow
+from pipelines.feeds.sync import clients, due, is_slow
 from pipelines.partitions import MS_PER_S, day_ranges
+from warehouse.electricity import FeedSection
 from warehouse.lake import Lake
 
 MS_PER_DAY = 86_400_000
@@ -26,9 +28,12 @@ PULLS_A_LOOK = 6
 HOPELESS_AGAIN_H = 6
 MS_PER_H = 3_600_000
 
+LEFT_ALONE = HOPELESS | {"unauthorised"}
+
 _LAST = """
-SELECT reason, detail, fetched_ms FROM raw.feed_pull WHERE source = $source
-ORDER BY fetched_ms DESC, outcome <> 'failed' DESC LIMIT 1
+SELECT zone, reason, detail, fetched_ms FROM raw.feed_pull WHERE source = $source
+QUALIFY row_number() OVER (PARTITION BY zone ORDER BY fetched_ms DESC, outcome <> 'failed' DESC) = 1
+ORDER BY fetched_ms DESC
 """
 
 
@@ -59,7 +64,7 @@ def next_pulls(lake: Lake, at_ms: int) -> tuple[list[PullRequest], dict[str, str
     found: dict[str, list[PullRequest]] = {}
     problems: dict[str, str] = {}
     for section, feed in clients(lake.config, clock=lambda: at_ms):
-        why = str(feed) if isinstance(feed, FeedError) else _hopeless(lake, section.source, at_ms)
+        why = str(feed) if isinstance(feed, FeedError) else _hopeless(lake, section, at_ms)
         if isinstance(feed, FeedError) or why:
             problems[section.source] = why
             continue
@@ -73,13 +78,15 @@ def next_pulls(lake: Lake, at_ms: int) -> tuple[list[PullRequest], dict[str, str
     return [one for requests in found.values() for one in _distinct(requests)[:PULLS_A_LOOK]], problems
 
 
-def _hopeless(lake: Lake, source: str, at_ms: int) -> str:
-    """Return why a source is left alone for now: its last answer was one that no further question changes."""
-    rows = lake.rows(_LAST, {"source": source})
-    if not rows or rows[0][0] not in HOPELESS:
-        return ""
-    reason, detail, fetched_ms = rows[0]
-    return f"{reason}: {detail}" if at_ms < fetched_ms + HOPELESS_AGAIN_H * MS_PER_H else ""
+def _hopeless(lake: Lake, section: FeedSection, at_ms: int) -> str:
+    """Return why a source is left alone for now: of each zone, the last answer was one that asking does not change."""
+    since_ms = at_ms - HOPELESS_AGAIN_H * MS_PER_H
+    failed = {
+        zone: f"{reason}: {detail}"
+        for zone, reason, detail, fetched_ms in lake.rows(_LAST, {"source": section.source})
+        if reason in LEFT_ALONE and fetched_ms > since_ms
+    }
+    return failed[section.zones[0]] if failed.keys() >= set(section.zones) else ""
 
 
 def _distinct(requests: Iterable[PullRequest]) -> list[PullRequest]:
