@@ -192,9 +192,9 @@ def test_a_source_that_is_not_configured_says_so_and_does_nothing(driver: Driver
 
 
 def test_the_schedule_skips_with_a_reason(driver: Driver, server: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
-    with dg.instance_for_test() as instance:
-        resources = {"installation": driver.defs.resources["installation"]}
-        context = dg.build_schedule_context(instance, NOON, resources)
+    resources = {"installation": driver.defs.resources["installation"]}
+    # The context opens the storage itself, and must close it before the storage goes.
+    with dg.instance_for_test() as instance, dg.build_schedule_context(instance, NOON, resources) as context:
         schedule = driver.defs.get_repository_def().get_schedule_def("pull_due_feeds")
         assert "no feed is configured" in schedule(context).skip_message
     monkeypatch.delenv("OUR_TOKEN", raising=False)
