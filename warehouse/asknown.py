@@ -48,7 +48,7 @@ def emissions_as_known(lake: Lake, day: str, known_at: datetime) -> list[dict[st
         raise ValueError(msg)
     prepare(lake, day)
     values = parameters(lake.connection, lake.config, "", day) | {"known_at": known_at}
-    for name, layer in (("applied_factor", "grid_factor"), ("operational", "operational")):
+    for name, layer in (("place", "place"), ("applied_factor", "grid_factor"), ("operational", "operational")):
         text = sql_text("core", layer)
         lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", bound(text, values))
     return _dicts(lake.connection.execute(_ROWS, {"day": only_day}))

@@ -32,6 +32,7 @@ _ARROW = {
 }
 _KNOWN = ("known_from", "known_to")
 _STANDING = "ref.*"
+_METRIC_OF = {"pue": ("pue", "1"), "wue_l_per_kwh": ("wue", "l/kWh")}
 FED = "ref.grid_intensity"
 """The table that holds rows of feeds beside those of the program (``intensities``)."""
 
@@ -77,26 +78,34 @@ def _grid_tier(_: Config) -> Rows:
 
 
 def _cloud_region_factor(_: Config) -> Rows:
-    rows: Rows = []
-    for entry in factors.region_zones():
-        base = {
+    nothing = {"value": None, "zone": None, "unit": None, "year": None, "confidence": None}
+    zones = [
+        nothing
+        | {
             "provider": entry.provider,
             "region": entry.region,
-            "value": None,
-            "zone": None,
-            "unit": None,
-            "year": None,
+            "metric": "grid_zone",
+            "zone": entry.zone,
+            "confidence": entry.confidence,
+            "source": entry.source_id,
         }
-        sourced = {**base, "source": entry.source_id, "confidence": entry.confidence}
-        rows.append({**sourced, "metric": "grid_zone", "zone": entry.zone})
-        if entry.pue is not None:
-            pue = {"metric": "pue", "value": entry.pue, "unit": "1", "year": entry.pue_year}
-            rows.append({**sourced, **pue, "source": entry.pue_source or entry.source_id})
-        if entry.wue_l_per_kwh is not None:
-            rows.append(
-                {**sourced, "metric": "wue", "value": entry.wue_l_per_kwh, "unit": "l/kWh", "year": entry.wue_year}
-            )
-    return rows
+        for entry in factors.region_zones()
+    ]
+    figures = [
+        nothing
+        | {
+            "provider": entry.provider,
+            "region": entry.region,
+            "metric": _METRIC_OF[entry.metric][0],
+            "value": entry.value,
+            "unit": _METRIC_OF[entry.metric][1],
+            "year": entry.year,
+            "confidence": entry.tier,
+            "source": entry.source_id,
+        }
+        for entry in factors.region_figures()
+    ]
+    return zones + figures
 
 
 def _hardware_embodied(_: Config) -> Rows:

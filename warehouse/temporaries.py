@@ -28,7 +28,8 @@ _NEEDS = {
     "core.device_energy": SEGMENT_TABLES,
     "core.job_energy": PIECES,
     "core.job_slot": PIECES,
-    "core.emission": ("applied_factor", "operational", "residual_factor", "market_based", "embodied_rate"),
+    "core.market_hour": ("place",),
+    "core.emission": ("place", "applied_factor", "operational", "residual_factor", "market_based", "embodied_rate"),
 }
 
 

@@ -134,7 +134,8 @@ def advice(lake: Lake, since: datetime) -> list[Advice]:
     found = []
     for zone in wanted:
         kwh, by_slot = used.get(zone, (0.0, 0.0))
-        if zone in served or (kwh and by_slot >= kwh):
+        # A configured feed does not help where its basis or kind is not the one that figures rest on.
+        if by_slot >= kwh if kwh else zone in served:
             continue
         why = f"{kwh - by_slot:,.1f} kWh since {since:%Y-%m-%d} rest on yearly or monthly means" if kwh else "no feed"
         found += [Advice(zone, why, source, how) for source, how in better(zone)]

@@ -366,6 +366,7 @@ JOB_DAY = Table(
         Column("overhead_unknown_n", "BIGINT", "Rows without a known overhead.", nullable=True, minimum=0),
         _part("facility", "akWh", "Energy of IT and overhead, as far as known."),
         _part("unlocated", "akWh", "Energy without a grid factor."),
+        _part("slot_factor", "akWh", "Energy whose grid factor is one of the slot itself."),
         _part("it", "agCO2e", "Operational emissions of the IT equipment; NULL where nothing of it is known."),
         _part("overhead", "agCO2e", "Operational emissions of the overhead; NULL where nothing of it is known."),
         _part("upstream", "agCO2e", "Upstream of the fuels and losses of the grid; NULL where nothing of it is known."),

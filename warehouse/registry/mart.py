@@ -26,6 +26,14 @@ ENERGY_COLUMNS = (
         "kWh",
         minimum=0,
     ),
+    Column(
+        "slot_factor_kwh",
+        "DOUBLE",
+        "Part of it_kwh whose grid factor is one of the slot itself; the rest rests on means, see mart.data_quality.",
+        "kWh",
+        True,
+        0,
+    ),
 )
 MASS_COLUMNS = (
     *(

@@ -28,17 +28,19 @@ CLOUD_REGION_FACTOR = Table(
     "ref",
     "cloud_region_factor",
     "A figure of a cloud region: grid zone, power usage effectiveness, water usage effectiveness.",
-    grain="provider x region x metric x known_from",
-    key=("provider", "region", "metric", "known_from"),
+    grain="provider x region x metric x year x known_from",
+    key=("provider", "region", "metric", "year", "known_from"),
     columns=(
         Column("provider", "VARCHAR", "Cloud provider."),
-        Column("region", "VARCHAR", "Region of the provider."),
+        Column("region", "VARCHAR", "Region of the provider; * for its average, which answers for no region."),
         Column("metric", "VARCHAR", "grid_zone, pue or wue."),
         Column("value", "DOUBLE", "The figure; NULL for grid_zone.", nullable=True),
         Column("zone", "VARCHAR", "Grid zone; NULL for other metrics.", nullable=True),
         Column("unit", "VARCHAR", "Unit of the value.", nullable=True),
         Column("year", "INTEGER", "Year that the figure describes.", nullable=True),
-        Column("confidence", "VARCHAR", "How sure the mapping is.", nullable=True),
+        Column(
+            "confidence", "VARCHAR", "How sure the mapping is; of a figure region or provider_average.", nullable=True
+        ),
         Column("source", "VARCHAR", "Publication that states it."),
         *KNOWN,
     ),

@@ -107,6 +107,9 @@ def test_an_outage_is_bridged_by_a_worse_tier_and_ended_by_a_restatement(lake: L
     )
     assert set(tiers) == {"zone_slot_measured", "zone_year"}
     provisional = lake.value(LOCATION)
+    for table in ("mart.footprint_daily", "mart.training_vs_inference_monthly"):
+        by_slot, energy = lake.rows(f"select sum(slot_factor_kwh), sum(it_kwh) from {table}")[0]
+        assert (by_slot, energy) == pytest.approx((0.36, 0.72), rel=1e-9)
     yearly = lake.value("select gco2e_per_kwh from core.grid_factor where tier = 'zone_year'")
     assert provisional == pytest.approx(45.0 + 0.45 * yearly, rel=1e-12)
     land(lake.config, [intensity(EVENING_MS + HOUR_MS, 130.0)], "recovered")

@@ -29,6 +29,8 @@ mass as (
         count(*) filter (where component = 'overhead' and energy_kwh is null) as overhead_unknown_n,
         exact_part(case when component in ('it', 'overhead') then energy_kwh end) as facility_akwh,
         coalesce(exact_part(case when component = 'it' and gco2e is null then energy_kwh end), 0) as unlocated_akwh,
+        coalesce(exact_part(case when component = 'it' and quality_tier in ('zone_slot_measured', 'zone_slot_estimated')
+            then energy_kwh end), 0) as slot_factor_akwh,
         exact_part(case when component = 'it' then gco2e end) as it_agco2e,
         exact_part(case when component = 'overhead' then gco2e end) as overhead_agco2e,
         exact_part(case when component in ('upstream', 'losses') then gco2e end) as upstream_agco2e,

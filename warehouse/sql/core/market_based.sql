@@ -2,19 +2,12 @@
 -- the residual mix.
 -- grain: hour x allocation x job x attempt x phase x facility x zone x energy source x component x method x factor
 -- keys: the same    units: gCO2e, kWh
--- inputs: core.job_slot, core.market_hour, residual_factor (temporary), ref.facility, ref.cloud_region_factor, ref.market_zone,
+-- inputs: core.job_slot, core.market_hour, residual_factor (temporary), place (temporary), ref.market_zone,
 --         ref.source_uncertainty
 -- $day: the day to compute; $has_market: whether market-based accounting is configured
 --
 -- Every row of a boundary takes the same part of what is matched in its hour. Matched + unmatched = energy.
-with place as (
-    select facility, pue from lake.ref.facility where known_to is null
-    union all
-    select provider || '/' || region, value
-    from lake.ref.cloud_region_factor
-    where metric = 'pue' and known_to is null
-),
-market as (select zone, market_boundary from lake.ref.market_zone where known_to is null),
+with market as (select zone, market_boundary from lake.ref.market_zone where known_to is null),
 hour as (
     select hour_start, market_boundary,
         matched_kwh / nullif(load_kwh, 0) as matched_fraction,

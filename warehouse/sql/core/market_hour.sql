@@ -1,6 +1,6 @@
 -- Load of a market boundary in an hour against what contracts delivered in it.
 -- grain: market boundary x hour    keys: market_boundary, hour_start    units: kWh, gCO2e
--- inputs: core.job_slot, ref.facility, ref.cloud_region_factor, ref.instrument, ref.market_zone, raw.instrument_volume,
+-- inputs: core.job_slot, place (temporary), ref.instrument, ref.market_zone, raw.instrument_volume,
 --         ref.grid_intensity
 -- $day: the day to compute; $has_market: whether market-based accounting is configured; $max_age_years: oldest year that may
 -- stand in for another
@@ -8,14 +8,7 @@
 -- Instruments are used in their order, each at most for what it delivered in the hour and for what the ones before it left
 -- of the load; what is left of them is lost. A volume for the year alone matches no hour. A zone that no boundary names is
 -- matched in its country.
-with place as (
-    select facility, pue from lake.ref.facility where known_to is null
-    union all
-    select provider || '/' || region, value
-    from lake.ref.cloud_region_factor
-    where metric = 'pue' and known_to is null
-),
-market as (select zone, market_boundary from lake.ref.market_zone where known_to is null),
+with market as (select zone, market_boundary from lake.ref.market_zone where known_to is null),
 grid as (
     select zone.zone, carbon_free_fraction
     from (select distinct zone from lake.core.job_slot where day = $day) as zone

@@ -1,7 +1,7 @@
 -- Operational emissions of one job, or of idle or unallocated energy, in one hour by component, by the factors given.
 -- grain: hour x allocation x job x attempt x phase x facility x zone x energy source x component x factor    keys: the same
 -- units: gCO2e, kWh
--- inputs: core.job_slot, applied_factor (temporary), ref.facility, ref.cloud_region_factor, ref.source_uncertainty
+-- inputs: core.job_slot, applied_factor, place (temporary), ref.source_uncertainty
 -- $day: the day to compute
 --
 -- Energy of each slot x intensity of the slot (it) and energy x (PUE - 1) x intensity (overhead); upstream: all of that
@@ -13,13 +13,6 @@ with energy as (
         energy_j / 3.6e6 as kwh
     from lake.core.job_slot
     where day = $day
-),
-place as (
-    select facility, pue, grid_loss_fraction from lake.ref.facility where known_to is null
-    union all
-    select provider || '/' || region, value, null
-    from lake.ref.cloud_region_factor
-    where metric = 'pue' and known_to is null
 ),
 part as (
     select energy.*, component.component, factor_id, tier, age_years, basis, flow,

@@ -19,6 +19,7 @@ summed as (
         case when count(*) filter (where facility_kwh is null) = 0 then exact_sum(facility_kwh) end as facility_kwh,
         exact_sum(estimated_kwh) as estimated_kwh,
         exact_sum(unlocated_kwh) as unlocated_kwh,
+        exact_sum(slot_factor_kwh) as slot_factor_kwh,
         exact_sum(it_kgco2e) as it_kgco2e,
         exact_sum(overhead_kgco2e) as overhead_kgco2e,
         exact_sum(upstream_kgco2e) as upstream_kgco2e,
@@ -40,7 +41,7 @@ summed as (
 )
 select
     $month as month, org, phase_group, coalesce(jobs_n, 0) as jobs_n,
-    it_kwh, facility_kwh, estimated_kwh, unlocated_kwh,
+    it_kwh, facility_kwh, estimated_kwh, unlocated_kwh, slot_factor_kwh,
     it_kgco2e, overhead_kgco2e, upstream_kgco2e, chip_kgco2e, server_kgco2e, building_kgco2e,
     location_kgco2e, market_kgco2e, residual_kgco2e, embodied_kgco2e,
     low_kgco2e, total_kgco2e, high_kgco2e,

@@ -18,6 +18,7 @@ stated as (
     select provider || '/' || region, value, 'cloud', source || coalesce(' ' || year, '')
     from ref.cloud_region_factor
     where metric = 'pue' and known_to is null
+    qualify row_number() over (partition by provider, region order by year desc) = 1
 )
 select used.region, used.zone, stated.pue, stated.ownership, stated.source, used.it_kwh, used.estimated_kwh,
     used.facility_kwh, used.unlocated_kwh
