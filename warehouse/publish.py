@@ -164,6 +164,7 @@ def _add_views(connection: duckdb.DuckDBPyConnection) -> None:
                 f"CREATE VIEW {name}_current AS SELECT * EXCLUDE (known_to) FROM {name} WHERE known_to IS NULL"
             )
             _comment(connection, f"VIEW {name}_current", f"{entry.description} What is known now.")
+            _comment_columns(connection, entry, f"{name}_current", leave_out="known_to")
             connection.execute(
                 f"CREATE MACRO {name}_as_known_at(moment) AS TABLE SELECT * FROM {name} "
                 "WHERE known_from <= moment AND coalesce(known_to > moment, true)"
@@ -183,9 +184,14 @@ def _copy(connection: duckdb.DuckDBPyConnection, entry: Table, snapshot: int) ->
         msg = f"{name}: {inserted[0][0]} rows copied, {stands[0][0]} rows published"
         raise PublishError(msg)
     _comment(connection, f"TABLE published.{name}", f"{entry.description} Grain: {entry.grain}.")
+    _comment_columns(connection, entry, f"published.{name}")
+
+
+def _comment_columns(connection: duckdb.DuckDBPyConnection, entry: Table, shown: str, *, leave_out: str = "") -> None:
     for column in entry.columns:
         unit = f" [{column.unit}]" if column.unit else ""
-        _comment(connection, f'COLUMN published.{name}."{column.name}"', f"{column.description}{unit}")
+        if column.name != leave_out:
+            _comment(connection, f'COLUMN {shown}."{column.name}"', f"{column.description}{unit}")
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, what: str, text: str) -> None:
