@@ -15,7 +15,7 @@ from pipelines.feeds.feed import Asked, Parsed, Refusal, Value
 
 MAX_GCO2E_PER_KWH = 3_000.0
 """Above it a value is taken for an error [gCO2e/kWh]. Our choice: about twice the worst lignite plant; the worst zones'
-hours lie near 1,300 (shared research, feeds 1.1)."""
+hours lie near 1,300."""
 CLOCK_SKEW_MS = 5 * 60_000
 """How far a provider's clock may be ahead of ours [ms]. Our choice."""
 _HOUR_S = 3_600

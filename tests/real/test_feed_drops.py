@@ -72,7 +72,7 @@ def test_the_three_missing_hours_of_california_are_reported_one_by_one(feeds_dat
 
 def test_an_evening_in_california_is_far_from_the_annual_mean(feeds_data: Path) -> None:
     found = dropped(feeds_data / "hourly" / "eia930_generation_US-CAL-CISO_2022.csv.gz", "eia_2022")
-    # shared research, feeds 5, no. 17: labels 18 to 22 UTC have 177.6 g/kWh, the year 256.2
+    # labels 18 to 22 UTC have 177.6 g/kWh, the year 256.2
     chosen = [value.gco2e_per_kwh for value in found.values if 18 <= value.end_ms // 3_600_000 % 24 < 22]
     assert sum(value.gco2e_per_kwh for value in found.values) / len(found.values) == pytest.approx(256.2, abs=0.05)
     assert sum(chosen) / len(chosen) == pytest.approx(177.6, abs=0.05)
@@ -121,7 +121,7 @@ def test_a_mean_over_mixed_steps_is_weighted_by_time(feeds_data: Path) -> None:
     found = dropped(feeds_data / "hourly" / "entsoe_generation_GB_2020.csv.gz", "entsoe_gb_2020")
     own = [one for one in found.values if one.basis == "lifecycle" and iso_of(one.start_ms).startswith("2020")]
     hours = [(one.end_ms - one.start_ms) / 3_600_000 for one in own]
-    # shared research, feeds 1.4: 235.44 g/kWh by row, 234.64 by time
+    # 235.44 g/kWh by row, 234.64 by time
     assert sum(one.gco2e_per_kwh for one in own) / len(own) == pytest.approx(235.44, abs=0.005)
     weighted = sum(one.gco2e_per_kwh * length for one, length in zip(own, hours, strict=True)) / sum(hours)
     assert weighted == pytest.approx(234.64, abs=0.005)
