@@ -143,7 +143,7 @@ class Settings:
     """What the configuration states about one feed (``[[feed]]`` of ``wattledger.toml``).
 
     Attributes:
-        url: root of the service where it is not the provider's own (a proxy, a stub); no trailing slash.
+        url: root of the service where it is not the provider's own (a proxy); no trailing slash.
         token_env: environment variable that holds the token, where it is not the usual one.
         user_env: environment variable that holds the user name.
         password_env: environment variable that holds the password.

@@ -47,9 +47,9 @@ slot_candidate as (
     select zone, slot_start, factor_id, basis, flow, any_value(provider) as provider, any_value(factor_set) as factor_set,
         bool_or(is_other_basis) as is_other_basis, max_by(tier, rank) as tier, max(rank) as rank,
         max(preference) as preference, 0 as age_years,
-        sum(coalesce(low_gco2e_per_kwh, gco2e_per_kwh * low_factor) * overlap_ms) / sum(overlap_ms) as low,
-        sum(gco2e_per_kwh * overlap_ms) / sum(overlap_ms) as central,
-        sum(coalesce(high_gco2e_per_kwh, gco2e_per_kwh * high_factor) * overlap_ms) / sum(overlap_ms) as high,
+        sum(coalesce(low_gco2e_per_kwh, gco2e_per_kwh * low_factor) * overlap_ms order by from_ms) / sum(overlap_ms) as low,
+        sum(gco2e_per_kwh * overlap_ms order by from_ms) / sum(overlap_ms) as central,
+        sum(coalesce(high_gco2e_per_kwh, gco2e_per_kwh * high_factor) * overlap_ms order by from_ms) / sum(overlap_ms) as high,
         max(known_from) as known_from
     from covering
     join tier using (tier)
