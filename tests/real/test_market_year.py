@@ -11,7 +11,7 @@ turns, at 12 g/kWh; the sun 3 kWh in each of six hours of a day, at 41 g/kWh; th
 In Texas the load follows a day and a week, and the contracts have the real shape of the wind and the sun of 2022,
 scaled so that they deliver 50 % and 40 % of the load by the year. What is expected is worked out here, hour by hour.
 
-Every 29th day is run, 7 windy and 6 calm ones; ``WATTLEDGER_YEAR=1`` runs all 365 (183 and 182), some 7 minutes.
+Every 61st day is run, three windy and three calm ones; ``WATTLEDGER_YEAR=1`` runs all 365 (183 and 182), half an hour.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 HOUR_MS, STEP_MS = 3_600_000, 600_000
 YEAR_MS = round(datetime(2022, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAYS_N = 365
-DAYS = range(DAYS_N) if os.environ.get("WATTLEDGER_YEAR") else range(0, DAYS_N, 29)
+DAYS = range(DAYS_N) if os.environ.get("WATTLEDGER_YEAR") else range(0, DAYS_N, 61)
 HOURS = [24 * day + hour for day in DAYS for hour in range(24)]
 WINDY_N, CALM_N = sum(day % 2 == 0 for day in DAYS), sum(day % 2 for day in DAYS)
 TEXAS_HOURS = [hour for hour in HOURS if hour < DAYS_N * 24 - 1]
