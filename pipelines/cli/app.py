@@ -31,6 +31,7 @@ COMMANDS = {
     "sql": ("sql", "sql"),
     "report": ("report", "report"),
     "audit": ("audit", "audit"),
+    "embodied": ("embodied", "embodied"),
     "dictionary": ("dictionary", "dictionary"),
     "doctor": ("care", "doctor"),
     "repair": ("care", "repair"),
