@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models import bounds
 from models.units import G_PER_KG
 
 
@@ -16,7 +17,7 @@ def rate_gco2e_per_h(total_kgco2e: float, life_h: float) -> float:
         Rate [gCO2e per hour].
 
     Raises:
-        ValueError: if the total is negative or the life not positive.
+        ValueError: if the total is negative, the life not positive, or a number not finite.
 
     Reference: Green Software Foundation, SCI specification (ISO/IEC 21031:2024), M = TE * TiR / EL.
     """
@@ -45,6 +46,8 @@ def accrued_kgco2e(total_kgco2e: float, life_h: float, in_service_h: float, star
     Reference: docs/models/embodied.md, amortisation, policy P1 rules (a) and (b).
     """
     _check(total_kgco2e, life_h)
+    for field, moment_h in (("in_service_h", in_service_h), ("start_h", start_h), ("end_h", end_h)):
+        bounds.number(field, moment_h, -bounds.MAX_TIME_H, bounds.MAX_TIME_H, "h")
     if end_h < start_h:
         msg = f"the span ends at {end_h!r} h, before it starts at {start_h!r} h"
         raise ValueError(msg)
@@ -66,11 +69,13 @@ def remaining_kgco2e(total_kgco2e: float, life_h: float, in_service_h: float, at
         Remaining emissions [kgCO2e], in [0, total].
 
     Raises:
-        ValueError: if the total is negative or the life not positive.
+        ValueError: if the total is negative, the life not positive, or a number not finite.
 
     Reference: docs/models/embodied.md, amortisation, rule (b).
     """
     _check(total_kgco2e, life_h)
+    for field, moment_h in (("in_service_h", in_service_h), ("at_h", at_h)):
+        bounds.number(field, moment_h, -bounds.MAX_TIME_H, bounds.MAX_TIME_H, "h")
     return total_kgco2e * (1 - _used_fraction(life_h, at_h - in_service_h))
 
 
@@ -80,10 +85,6 @@ def _used_fraction(life_h: float, age_h: float) -> float:
 
 
 def _check(total_kgco2e: float, life_h: float) -> None:
-    """Refuse a negative total or a life that is not positive."""
-    if total_kgco2e < 0:
-        msg = f"the total must not be negative, not {total_kgco2e!r} kgCO2e"
-        raise ValueError(msg)
-    if not life_h > 0:
-        msg = f"the life must be positive, not {life_h!r} h"
-        raise ValueError(msg)
+    """Refuse a total or a life that is out of range."""
+    bounds.number("total_kgco2e", total_kgco2e, 0.0, bounds.MAX_TOTAL_KGCO2E, "kg")
+    bounds.positive("life_h", life_h, bounds.MAX_LIFE_H, "h")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models import bounds
 from models.estimate import Estimate
 
 SHELL_FRACTION = 0.2
@@ -22,13 +23,11 @@ def facility_kgco2e(it_capacity_kw: float, per_kw: Estimate) -> Estimate:
         Low, central and high emissions [kgCO2e per facility].
 
     Raises:
-        ValueError: if the capacity is not positive.
+        ValueError: if the capacity is not positive, not finite or absurd.
 
     Reference: docs/models/embodied.md, building; E = k * IT capacity.
     """
-    if not it_capacity_kw > 0:
-        msg = f"the IT capacity must be positive, not {it_capacity_kw!r} kW"
-        raise ValueError(msg)
+    bounds.positive("it_capacity_kw", it_capacity_kw, bounds.MAX_FACILITY_POWER_KW, "kW")
     total = per_kw.scaled(it_capacity_kw)
     return Estimate(total.low, total.central, total.high, "kgCO2e", total.tier, total.source_ids)
 
@@ -62,9 +61,8 @@ def server_share_fraction(nameplate_kw: float, it_capacity_kw: float) -> float:
 
     Reference: docs/models/embodied.md, building; key by nameplate.
     """
-    if not it_capacity_kw > 0 or nameplate_kw < 0:
-        msg = f"need nameplate >= 0 and capacity > 0, not {nameplate_kw!r} kW of {it_capacity_kw!r} kW"
-        raise ValueError(msg)
+    bounds.positive("it_capacity_kw", it_capacity_kw, bounds.MAX_FACILITY_POWER_KW, "kW")
+    bounds.number("nameplate_kw", nameplate_kw, 0.0, bounds.MAX_FACILITY_POWER_KW, "kW")
     if nameplate_kw > it_capacity_kw:
         msg = f"a server of {nameplate_kw!r} kW does not fit into {it_capacity_kw!r} kW of IT capacity"
         raise ValueError(msg)

@@ -6,9 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models import bounds
 from models.estimate import Estimate
 from models.units import G_PER_KG, MM2_PER_CM2
 
+MAX_ENERGY_KWH_PER_CM2 = 100.0
+"""Greatest electricity of a process per wafer area taken [kWh/cm^2]; 3 nm has 3.25 (our judgement)."""
+MAX_KG_PER_CM2 = 100.0
+"""Greatest direct gases or materials per wafer area taken [kgCO2e/cm^2]; published nodes have 0.1 to 0.5."""
+MAX_GRID_GCO2E_PER_KWH = 2_000.0
+"""Greatest grid intensity taken [gCO2e/kWh]; coal alone is 740 to 1,000."""
+MAX_WAFER_DIAMETER_MM = 450.0
+"""Greatest wafer diameter taken [mm]; 450 mm was planned and never used."""
 WAFER_DIAMETER_MM = 300.0
 """Diameter of the wafers of every node we hold [mm]."""
 NEGBIN_ALPHA = 10.0
@@ -40,6 +49,17 @@ class FabNode:
     materials_kg_per_cm2: float
     grid_gco2e_per_kwh: float
     source_id: str
+
+    def __post_init__(self) -> None:
+        """Refuse a node whose energy, gases or grid cannot be.
+
+        Raises:
+            ValueError: naming the field, the value and the range.
+        """
+        bounds.positive("energy_kwh_per_cm2", self.energy_kwh_per_cm2, MAX_ENERGY_KWH_PER_CM2, "kWh/cm2")
+        for field in ("gas_low_kg_per_cm2", "gas_kg_per_cm2", "gas_high_kg_per_cm2", "materials_kg_per_cm2"):
+            bounds.number(field, getattr(self, field), 0.0, MAX_KG_PER_CM2, "kg/cm2")
+        bounds.number("grid_gco2e_per_kwh", self.grid_gco2e_per_kwh, 0.0, MAX_GRID_GCO2E_PER_KWH, "g/kWh")
 
     def carbon_per_area(self) -> Estimate:
         """Give the emissions per wafer area before yield [kgCO2e/cm^2].
@@ -103,14 +123,14 @@ def die_yield(die_area_mm2: float, defect_density_per_cm2: float, model: str = M
         Yield in (0, 1].
 
     Raises:
-        ValueError: if the area is not positive, the density negative or the model unknown.
+        ValueError: if the area is not in (0, 70,686] mm^2, the density not in [0, 10] or the model unknown.
 
     Reference: Murphy (1964) ((1-exp(-x))/x)^2; Poisson exp(-x); Seeds as in BoaviztAPI 2.5.0 exp(-sqrt(x));
         negative binomial as in ECO-CHIP (1+x/10)^-10; x = A*D0.
     """
-    if not die_area_mm2 > 0 or defect_density_per_cm2 < 0:
-        msg = f"need a positive area and D0 >= 0, not {die_area_mm2!r} mm2, {defect_density_per_cm2!r}/cm2"
-        raise ValueError(msg)
+    bounds.positive("die_area_mm2", die_area_mm2, bounds.MAX_DIE_AREA_MM2, "mm2")
+    bounds.number("defect_density_per_cm2", defect_density_per_cm2, 0.0, bounds.MAX_DEFECTS_PER_CM2, "1/cm2")
+    bounds.known("yield model", model, YIELD_MODELS)
     defects = die_area_mm2 / MM2_PER_CM2 * defect_density_per_cm2
     if model == POISSON:
         return math.exp(-defects)
@@ -118,10 +138,7 @@ def die_yield(die_area_mm2: float, defect_density_per_cm2: float, model: str = M
         return math.exp(-math.sqrt(defects))
     if model == NEGBIN:
         return math.pow(1 + defects / NEGBIN_ALPHA, -NEGBIN_ALPHA)
-    if model == MURPHY:
-        return (-math.expm1(-defects) / defects) ** 2 if defects > 0 else 1.0
-    msg = f"unknown yield model {model!r}; known: {', '.join(YIELD_MODELS)}"
-    raise ValueError(msg)
+    return (-math.expm1(-defects) / defects) ** 2 if defects > 0 else 1.0
 
 
 def dies_per_wafer(die_area_mm2: float, wafer_diameter_mm: float = WAFER_DIAMETER_MM) -> float:
@@ -135,15 +152,17 @@ def dies_per_wafer(die_area_mm2: float, wafer_diameter_mm: float = WAFER_DIAMETE
         Dies per wafer [1], not rounded.
 
     Raises:
-        ValueError: if the area is not positive.
+        ValueError: if the area is not positive, or the wafer has no place for one die.
 
     Reference: De Vries, Investigation of gross die per wafer formulas (IEEE TSM 2005): pi d^2/4S - pi d/sqrt(2S).
     """
-    if not die_area_mm2 > 0:
-        msg = f"the die area must be positive, not {die_area_mm2!r} mm2"
+    bounds.positive("die_area_mm2", die_area_mm2, bounds.MAX_DIE_AREA_MM2, "mm2")
+    d = bounds.positive("wafer_diameter_mm", wafer_diameter_mm, MAX_WAFER_DIAMETER_MM, "mm")
+    dies = math.pi * d**2 / (4 * die_area_mm2) - math.pi * d / math.sqrt(2 * die_area_mm2)
+    if dies <= 0:
+        msg = f"die_area_mm2 {die_area_mm2!r} mm2 is too large for the formula on a wafer of {d!r} mm"
         raise ValueError(msg)
-    d = wafer_diameter_mm
-    return math.pi * d**2 / (4 * die_area_mm2) - math.pi * d / math.sqrt(2 * die_area_mm2)
+    return dies
 
 
 def wafer_edge_factor(die_area_mm2: float, wafer_diameter_mm: float = WAFER_DIAMETER_MM) -> float:
@@ -155,10 +174,13 @@ def wafer_edge_factor(die_area_mm2: float, wafer_diameter_mm: float = WAFER_DIAM
         die_area_mm2: area of one die [mm^2].
         wafer_diameter_mm: diameter of the wafer [mm].
 
+    Raises:
+        ValueError: as ``dies_per_wafer``.
+
     Reference: docs/models/embodied.md, chip; W = (pi d^2/4)/(S*DPW).
     """
-    wafer_mm2 = math.pi * wafer_diameter_mm**2 / 4
-    return wafer_mm2 / (die_area_mm2 * dies_per_wafer(die_area_mm2, wafer_diameter_mm))
+    dies = dies_per_wafer(die_area_mm2, wafer_diameter_mm)
+    return math.pi * wafer_diameter_mm**2 / 4 / (die_area_mm2 * dies)
 
 
 def chip_manufacturing_kgco2e(die_area_mm2: float, node: FabNode, yield_fraction: float) -> Estimate:
@@ -177,12 +199,8 @@ def chip_manufacturing_kgco2e(die_area_mm2: float, node: FabNode, yield_fraction
 
     Reference: Gupta et al., ACT (ISCA 2022), eq. 5.
     """
-    if not die_area_mm2 > 0:
-        msg = f"the die area must be positive, not {die_area_mm2!r} mm2"
-        raise ValueError(msg)
-    if not 0 < yield_fraction <= 1:
-        msg = f"the yield must be in (0, 1], not {yield_fraction!r}"
-        raise ValueError(msg)
+    bounds.positive("die_area_mm2", die_area_mm2, bounds.MAX_DIE_AREA_MM2, "mm2")
+    bounds.positive("yield_fraction", yield_fraction, 1.0, "1")
     factor = die_area_mm2 / MM2_PER_CM2 / yield_fraction
     area = node.carbon_per_area()
     low, central, high = area.low * factor, area.central * factor, area.high * factor
@@ -200,10 +218,12 @@ def package_dies_kgco2e(groups: Sequence[DieGroup], defect_density_per_cm2: floa
         Low, central and high emissions [kgCO2e per package].
 
     Raises:
-        ValueError: if there is no group.
+        ValueError: if there is no group, a group has no whole number of dies, or an area or D0 is out of range.
 
     Reference: docs/models/embodied.md, chip.
     """
+    for group in groups:
+        bounds.whole("dies_n", group.dies_n, 1, bounds.MAX_COUNT)
     parts = [
         chip_manufacturing_kgco2e(g.die_area_mm2, g.node, die_yield(g.die_area_mm2, defect_density_per_cm2)).scaled(
             g.dies_n
@@ -237,13 +257,12 @@ def accelerator_kgco2e(
         Low, central and high emissions [kgCO2e per module].
 
     Raises:
-        ValueError: if memory or power is negative, or the memory kind has no constant.
+        ValueError: if memory or power is out of range, or the memory kind has no constant.
 
     Reference: docs/models/embodied.md, chip; NVIDIA HGX H100 PCF summary (ISO 14067) split by part.
     """
-    if memory_gb < 0 or tdp_w < 0:
-        msg = f"memory and power must not be negative, not {memory_gb!r} GB, {tdp_w!r} W"
-        raise ValueError(msg)
+    bounds.number("memory_gb", memory_gb, 0.0, bounds.MAX_MEMORY_GB, "GB")
+    bounds.number("tdp_w", tdp_w, 0.0, bounds.MAX_DEVICE_POWER_W, "W")
     if memory_kind not in constants.memory_kg_per_gb:
         msg = f"no constant for memory kind {memory_kind!r}"
         raise ValueError(msg)
@@ -276,13 +295,12 @@ def processor_kgco2e(
         Low, central and high emissions [kgCO2e per socket].
 
     Raises:
-        ValueError: if the area or the number of dies is not positive.
+        ValueError: if the area or the number of dies is out of range.
 
     Reference: BoaviztAPI 2.5.0 factors (central); Gupta et al., ACT (ISCA 2022), eq. 5 (low).
     """
-    if dies_n < 1:
-        msg = f"a processor needs at least one die, not {dies_n!r}"
-        raise ValueError(msg)
+    bounds.whole("dies_n", dies_n, 1, bounds.MAX_COUNT)
+    bounds.positive("silicon_area_mm2", silicon_area_mm2, bounds.MAX_DIE_AREA_MM2, "mm2")
     group = DieGroup(dies_n, silicon_area_mm2 / dies_n, node)
     act = package_dies_kgco2e([group], constants["defect_density"].central)
     act_kg = act.central + dies_n * constants["ic_package"].central

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models import bounds
 from models.estimate import Estimate
 
 TRANSPORT_MODES = ("sea", "road", "air")
+MAX_SSD_TB = 100_000.0
+"""Greatest solid-state storage of one machine taken [TB], 100 PB (our judgement)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def host_kgco2e(bill: HostBill, components: Mapping[str, Estimate]) -> Estimate:
         Low, central and high emissions [kgCO2e per host]; parts added as fully correlated.
 
     Raises:
-        ValueError: if a quantity is negative.
+        ValueError: if a quantity is negative, not finite or absurd.
 
     Reference: docs/models/embodied.md, server; E_host = CPUs + DRAM + SSD/HDD + NICs + chassis and boards.
     """
@@ -55,6 +58,10 @@ def host_kgco2e(bill: HostBill, components: Mapping[str, Estimate]) -> Estimate:
         "chassis_boards_power": bill.chassis_n,
     }
     total = bill.processors
+    checked = (("dram_gb", bill.dram_gb, bounds.MAX_MEMORY_GB, "GB"), ("ssd_tb", bill.ssd_tb, MAX_SSD_TB, "TB"))
+    counts = (("hdd_n", bill.hdd_n), ("nic_n", bill.nic_n), ("chassis_n", bill.chassis_n))
+    for field, value, high, unit in (*checked, *((field, n, bounds.MAX_COUNT, "1") for field, n in counts)):
+        bounds.number(field, value, 0.0, high, unit)
     for name, quantity in quantities.items():
         part = components[name]
         if quantity:
@@ -94,15 +101,15 @@ def transport_kgco2e(
         Low, central and high emissions [kgCO2e].
 
     Raises:
-        ValueError: if a mode is unknown, or mass or distance is negative.
+        ValueError: if a mode is unknown, or mass or distance is out of range.
 
     Reference: docs/models/embodied.md, server; mass * sum(km * factor).
     """
+    bounds.number("mass_kg", mass_kg, 0.0, bounds.MAX_MASS_KG, "kg")
     total = Estimate(0.0, 0.0, 0.0, "kgCO2e")
     for mode, distance_km in legs_km:
-        if mode not in TRANSPORT_MODES:
-            msg = f"unknown transport mode {mode!r}; known: {', '.join(TRANSPORT_MODES)}"
-            raise ValueError(msg)
+        bounds.known("transport mode", mode, TRANSPORT_MODES)
+        bounds.number("distance_km", distance_km, 0.0, bounds.MAX_DISTANCE_KM, "km")
         total = total.plus(_in_kgco2e(components[f"transport_{mode}"].scaled(mass_kg * distance_km)))
     return total
 

@@ -13,7 +13,7 @@ from models.embodied import chip
 from models.embodied.amortise import accrued_kgco2e
 from models.embodied.chip import DieGroup, FabNode, ModuleConstants
 from models.embodied.methods.base import Answer, Subject, nothing
-from models.units import MM2_PER_CM2
+from models.units import HOURS_PER_YEAR, MM2_PER_CM2
 
 MONTHS_PER_YEAR = 12.0
 """Months in one year [1], exact."""
@@ -50,6 +50,8 @@ class ClosedForm:
         Raises:
             ValueError: if a number is out of range.
         """
+        bounds.number("total_kg", total_kg, 0.0, bounds.MAX_TOTAL_KGCO2E, "kg")
+        bounds.positive("life_years", life_years, bounds.MAX_LIFE_H / HOURS_PER_YEAR, "years")
         return accrued_kgco2e(total_kg, life_years * MONTHS_PER_YEAR, 0.0, 0.0, 1.0)
 
     def per_unit(self, *, total_kg: float, units_n: float) -> float:
@@ -70,6 +72,7 @@ class ClosedForm:
     ) -> float:
         """Give the calibrated accelerator module with HBM [kgCO2e]; see ``chip.accelerator_kgco2e``."""
         bounds.known("process", process, tuple(sorted({node for node, _ in self.nodes})))
+        bounds.known("fab_location", fab_location, tuple(sorted({place for _, place in self.nodes})))
         groups = [DieGroup(1, area, self.nodes[process, fab_location]) for area in dies_mm2]
         return chip.accelerator_kgco2e(groups, "hbm", hbm_gb, tdp_w, self.module).central
 
