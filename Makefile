@@ -50,6 +50,8 @@ dev: setup ## open Dagster on this installation
 
 docs: setup ## write the generated pages of docs/
 	@$(BIN)/wattledger dictionary > docs/data-dictionary.md
+	@$(BIN)/python -c "from models.embodied.validation import page; print(page(), end='')" > docs/models/embodied-validation.md
+	@$(BIN)/python -c "from models.embodied.methods.page import page; print(page(), end='')" > docs/models/compatibility.md
 
 lock: setup ## renew requirements.lock (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
