@@ -30,6 +30,7 @@ COMMANDS = {
     "quarantine": ("quarantine", "quarantine"),
     "sql": ("sql", "sql"),
     "report": ("report", "report"),
+    "estimate": ("estimate", "estimate"),
     "audit": ("audit", "audit"),
     "embodied": ("embodied", "embodied"),
     "dictionary": ("dictionary", "dictionary"),

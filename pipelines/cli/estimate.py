@@ -1,0 +1,252 @@
+"""``wattledger estimate``: what a run will take and emit, before it starts; needs no lake and no network.
+
+What belongs here: flags, plan files, and how a forecast is shown. What must not be here: any equation.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipelines.cli.console import say, show_table
+from pipelines.cli.errors import EXIT_FAILED, EXIT_USAGE, CliError
+from pipelines.cli.figures import number
+
+if TYPE_CHECKING:
+    from models.prediction.forecast import ForecastRecord
+    from models.prediction.request import RunPlan
+
+# Flag -> field of the plan and what it says. Everything else of a plan can stand in a file.
+FLAGS = {
+    "--name": ("name", "Name of the run."),
+    "--parameters": ("parameters_n", "Parameters, such as 30B."),
+    "--active-parameters": ("active_parameters_n", "Parameters that one token uses (mixture of experts)."),
+    "--tokens": ("tokens_n", "Training tokens, such as 600B."),
+    "--device": ("device", "Accelerator, such as A100 or 'TPU v4'."),
+    "--devices": ("devices_n", "Accelerators at once."),
+    "--days": ("days", "Days of wall time."),
+    "--precision": ("precision", "bf16, fp8, tf32 ..."),
+    "--utilisation": ("utilisation_fraction", "MFU that you expect; by default forecast."),
+    "--power": ("device_power_w", "W a device with its host; by default forecast."),
+    "--peak-tflops": ("peak_tflops", "Peak of a device that is not in the table (with --power)."),
+    "--pue": ("pue", "Power usage effectiveness."),
+    "--intensity": ("gco2e_per_kwh", "Grid, gCO2e/kWh."),
+    "--zone": ("zone", "Grid zone instead of an intensity, such as DE."),
+    "--region": ("region", "Cloud region instead of a zone, such as aws:us-east-1."),
+    "--year": ("year", "Year of the run, for zone and region; by default this year, noted."),
+    "--fine-tuning-tokens": ("fine_tuning_tokens_n", "Tokens of fine-tuning."),
+    "--experimentation": ("experimentation_share", "Energy of all trials over that of the run, or 'published'."),
+    "--requests-per-day": ("requests_per_day_n", "Inference load."),
+    "--input-tokens": ("input_tokens_n", "Tokens in, a request."),
+    "--output-tokens": ("output_tokens_n", "Tokens out, a request."),
+    "--batch": ("batch_n", "Requests that share a step."),
+    "--inference-days": ("inference_days", "Days of serving."),
+    "--serving-devices": ("serving_devices_n", "Devices that serve; by default the least that can."),
+    "--storage-tb": ("storage_tb", "TB stored, all copies."),
+    "--storage-days": ("storage_days", "Days of storage."),
+    "--storage-media": ("storage_media", "ssd or hdd."),
+}
+LLMCARBON_COLUMNS = ("run", "delta of LLMCarbon", "its tCO2e", "our tCO2e", "low - high", "reported tCO2e")
+TO_TONNES = {"kgCO2e": ("tCO2e", 1e-3), "kWh": ("MWh", 1e-3)}
+"""Units of a forecast and those people read them in."""
+
+
+def plan_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a flag for each field of ``FLAGS`` to a command."""
+    for flag, (field, text) in reversed(FLAGS.items()):
+        command = click.option(flag, field, metavar="VALUE", help=text)(command)
+    return command
+
+
+@click.command(
+    epilog="Example: wattledger estimate --parameters 30B --tokens 600B --device A100 --devices 512 --pue 1.15 "
+    "--intensity 350. Fields and equations: docs/models/prediction.md."
+)
+@plan_flags
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Plan as TOML or CSV, or LLMCarbon's database.csv; flags go before it.",
+)
+@click.option(
+    "--history",
+    "history_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Your own finished runs as CSV; they go before published ones.",
+)
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--method", type=click.Choice(["wattledger", "llmcarbon"]), default="wattledger", show_default=True,
+              help="llmcarbon: its own formulas beside our forecast, for its database.csv.")  # fmt: skip
+def estimate(plan_file: Path | None, history_file: Path | None, form: str, method: str, **flags: str | None) -> None:
+    """Forecast operations, days, energy and carbon of a run before it starts, each with its 90 % interval."""
+    from models.prediction.inputs import InfeasibleError, InputError
+    from models.table import FactorDataError
+
+    stated: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    try:
+        if method == "llmcarbon":
+            _show_llmcarbon(plan_file)
+            return
+        records = _forecasts(plan_file, history_file, stated)
+    except InfeasibleError as error:
+        raise CliError(str(error), EXIT_FAILED) from error
+    except (InputError, FactorDataError) as error:
+        raise CliError(str(error), EXIT_USAGE) from error
+    _write(records, form)
+
+
+def _forecasts(plan_file: Path | None, history_file: Path | None, stated: dict[str, Any]) -> list[ForecastRecord]:
+    """Give the forecast of every plan."""
+    from models.prediction import history
+    from models.prediction.forecast import forecast
+
+    finished = [] if history_file is None else history.read(str(history_file), _text(history_file))
+    return [forecast(plan, history.without(finished, plan.name)) for plan in _plans(plan_file, stated)]
+
+
+def _plans(plan_file: Path | None, stated: dict[str, Any]) -> list[RunPlan]:
+    """Give the plans of flags and file; a flag goes before the same field of the file."""
+    from models.prediction import llmcarbon
+    from models.prediction.request import from_llmcarbon, plan
+
+    if plan_file is None:
+        return [plan(_dated(dict(stated)), "the flags")]
+    text = _text(plan_file)
+    if plan_file.suffix.lower() == ".toml":
+        return [plan(_dated(_toml(plan_file, text) | stated), str(plan_file))]
+    if llmcarbon.is_llmcarbon(text.lstrip("\ufeff").partition("\n")[0]):
+        if stated:
+            msg = "flags do not go with LLMCarbon's table: each of its rows states all of them"
+            raise CliError(msg, EXIT_USAGE)
+        return [from_llmcarbon(row) for row in llmcarbon.read(str(plan_file), text)]
+    rows = list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
+    if not rows or any(None in row for row in rows):
+        msg = f"{plan_file}: a CSV plan needs a header of fields and rows as long as it"
+        raise CliError(msg, EXIT_USAGE)
+    return [plan(_dated(row | stated), f"{plan_file}, row {n}") for n, row in enumerate(rows, start=2)]
+
+
+def _dated(values: dict[str, Any]) -> dict[str, Any]:
+    """Give the values with this year where a place is to be looked up and no year is stated; the year is noted."""
+    placed = values.get("zone") or values.get("region")
+    return values | {"year": datetime.now(UTC).year} if placed and not values.get("year") else values
+
+
+def _text(path: Path) -> str:
+    """Read a plan file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({error}); --plan takes a TOML or CSV file in UTF-8, --history a CSV file"
+        raise CliError(msg, EXIT_USAGE) from error
+
+
+def _toml(path: Path, text: str) -> dict[str, Any]:
+    """Give the fields of a TOML plan: ``[run]``, and ``[shape]`` beside it."""
+    try:
+        held = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{path}: not TOML ({error})"
+        raise CliError(msg, EXIT_USAGE) from error
+    stray = sorted(set(held) - {"run", "shape"})
+    if stray or not isinstance(held.get("run"), dict):
+        msg = f"{path}: a plan holds the table [run] and perhaps [shape]" + (f", not {stray[0]!r}" if stray else "")
+        raise CliError(msg, EXIT_USAGE)
+    run: dict[str, Any] = held["run"]
+    return run | ({"shape": held["shape"]} if "shape" in held else {})
+
+
+def _write(records: Sequence[ForecastRecord], form: str) -> None:
+    """Print forecasts in the form that was asked for."""
+    rows = [row for record in records for row in record.rows()]
+    if form == "json":
+        click.echo(json.dumps([_document(record) for record in records], indent=1, ensure_ascii=False))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        for record in records:
+            writer.writerows(_assumed_rows(record))
+    else:
+        for record in records:
+            _show(record)
+
+
+def _document(record: ForecastRecord) -> dict[str, Any]:
+    """Give a forecast as one JSON document."""
+    return {
+        "forecast_id": record.forecast_id,
+        "method": record.method,
+        "method_version": record.method_version,
+        "run": record.run,
+        "inputs": json.loads(record.inputs),
+        "level": 0.9,
+        "figures": list(record.rows()),
+        "assumed": [asdict(note) for note in record.assumed],
+    }
+
+
+def _assumed_rows(record: ForecastRecord) -> list[dict[str, Any]]:
+    """Give what was assumed as rows of the same columns as the figures."""
+    head = {"forecast_id": record.forecast_id, "method_version": record.method_version, "run": record.run}
+    return [
+        head | {"phase": "assumed", "component": note.field, "low": None, "central": note.value, "high": None,
+                "unit": note.why, "tier": note.tier, "source_ids": ";".join(note.source_ids)}
+        for note in record.assumed
+    ]  # fmt: skip
+
+
+def _show(record: ForecastRecord) -> None:
+    """Print one forecast: its figures, then what was assumed."""
+    say(f"{record.run}: forecast {record.forecast_id}, {record.method} {record.method_version}, 90 % intervals")
+    lines = []
+    for line in record.lines:
+        unit, factor = TO_TONNES.get(line.unit, (line.unit, 1.0))
+        ends = [_shown(value * factor) for value in (line.low, line.central, line.high)]
+        sources = ", ".join(line.source_ids[:2]) + (
+            f" and {len(line.source_ids) - 2} more" * (len(line.source_ids) > 2)
+        )
+        lines.append((line.phase, line.component, *ends, unit, line.tier, sources))
+    show_table(("phase", "component", "low", "central", "high", "unit", "tier", "sources"), lines, right="llrrrlll")
+    if record.assumed:
+        say("Assumed, because the plan does not state it:")
+        cells = [(note.field, note.value, note.why, note.tier, ", ".join(note.source_ids)) for note in record.assumed]
+        show_table(("field", "taken", "why", "tier", "sources"), cells)
+    say()
+
+
+def _shown(value: float) -> str:
+    """Give a figure as text; very large counts in powers of ten."""
+    return f"{value:.3g}" if value >= 1e7 else number(value)
+
+
+def _show_llmcarbon(plan_file: Path | None) -> None:
+    """Print what LLMCarbon obtains for its rows, and our forecast of the same rows."""
+    from models.prediction import llmcarbon
+    from models.prediction.validation import emissions_without
+
+    if plan_file is None:
+        msg = "--method llmcarbon needs --plan with LLMCarbon's database.csv"
+        raise CliError(msg, EXIT_USAGE)
+    cells = []
+    for row in llmcarbon.read(str(plan_file), _text(plan_file)):
+        theirs, ours = llmcarbon.training(row), emissions_without(row)
+        delta = "-" if theirs.delta is None else f"{theirs.delta:+.5f}"
+        between = f"{ours.low / 1e3:.3g} - {ours.high / 1e3:.3g}"
+        reported = "-" if row.reported_tco2e is None else f"{row.reported_tco2e:g}"
+        cells.append((row.name, delta, f"{theirs.tco2e:.4g}", f"{ours.central / 1e3:.3g}", between, reported))
+    show_table(LLMCARBON_COLUMNS, cells, right="lrrrrr")
+    say("Its rows carry their own efficiency, power and devices; ours is made without them and without the run itself.")
