@@ -18,6 +18,9 @@ from models.prediction.site import Assumed
 from models.prediction.tables import constant
 from models.uncertain import Quantity, exactly
 
+TRAINING_BYTES_PER_PARAMETER = 16.0
+"""16-bit weights and gradients, 32-bit weights and two moments of Adam [B] (Rajbhandari et al. 2020, ZeRO, 3.1)."""
+
 
 def all_phases(plan: RunPlan, shared: Setting) -> list[Phase]:
     """Give the phases that a plan states something for, in the order of a life.
@@ -48,7 +51,20 @@ def all_phases(plan: RunPlan, shared: Setting) -> list[Phase]:
 def _training(plan: RunPlan, shared: Setting) -> Phase:
     """Give the training phase."""
     timed = schedule(_training_plan(plan, shared))
-    return Phase("training", _time_lines(timed) | powered(shared, timed.device_hours), _embodied_notes(shared))
+    notes = (*_embodied_notes(shared), *_memory_note(plan, shared))
+    return Phase("training", _time_lines(timed) | powered(shared, timed.device_hours), notes)
+
+
+def _memory_note(plan: RunPlan, shared: Setting) -> tuple[Assumed, ...]:
+    """Give a note where the stated devices cannot hold what training usually keeps of each parameter."""
+    device, _ = needed_device(shared)
+    if plan.devices_n is None or plan.peak_tflops is not None or shared.parameters_n is None:
+        return ()
+    needed, held = shared.parameters_n * TRAINING_BYTES_PER_PARAMETER / 1e9, plan.devices_n * device.memory_gb
+    if needed <= held:
+        return ()
+    why = f"{needed:,.0f} GB at 16 bytes a parameter do not fit into {held:,.0f} GB; published runs hold all of it"
+    return (Assumed("memory", "smaller optimiser state or offloading", why, "T5", ()),)
 
 
 def _fine_tuning(plan: RunPlan, shared: Setting) -> Phase | None:

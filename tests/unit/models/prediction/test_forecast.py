@@ -180,6 +180,13 @@ def test_a_device_of_ones_own_takes_the_generic_accelerator_visibly() -> None:
     assert notes["embodied_chip"] == "*generic accelerator"
 
 
+def test_a_model_that_does_not_fit_into_its_devices_is_noted() -> None:
+    # 30e9 x 16 B = 480 GB: six A100 hold it, five do not
+    for devices, noted in ((6, False), (5, True)):
+        record = forecast(replace(SEED_30B, devices_n=devices))
+        assert ("memory" in {note.field for note in record.assumed}) is noted
+
+
 def test_the_id_follows_from_content_alone() -> None:
     one, same, other = forecast(SEED_30B), forecast(replace(SEED_30B)), forecast(replace(SEED_30B, pue=1.2))
     assert one.forecast_id == same.forecast_id != other.forecast_id
