@@ -28,7 +28,7 @@ INTERCEPT_SD, GENERATION_SD, FAMILY_SD, EXPERTS_SD = 0.40, 0.20, 0.20, 0.30
 SIZE_SD, SCALE_SD, BENCHMARK_SD, PRECISION_SD, NOISE_SD = 0.10, 0.10, 0.20, 0.30, 0.20
 """The same a decade of parameters, a decade of devices, of a benchmark, of 8-bit and narrower, of one run [1].
 
-Round numbers set before the runs were scored and not fitted to them; the interval comes from the errors instead.
+Round numbers, chosen with the runs in view but before any was scored; the interval comes from the errors instead.
 """
 SIZE_PIVOT, SCALE_PIVOT = 1e10, 512.0
 """Active parameters and devices at which the effects of size and scale are 0; a number not stated counts as these."""

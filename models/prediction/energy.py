@@ -23,7 +23,7 @@ MEAN_LN = {IT: math.log(1.0), ACCELERATOR: math.log(0.8)}
 INTERCEPT_SD, VENDOR_SD, DEVICE_SD, NOISE_SD = 0.30, 0.25, 0.15, 0.12
 """Standard deviation of ln: of the mean, of a maker's way to state design power, of a device, of one run [1].
 
-Round numbers set before scoring; a TPU's stated design power is far above what it draws, a GPU's is not.
+Round numbers, chosen before anything was scored; a TPU's stated design power is far above its draw, a GPU's is not.
 """
 
 
