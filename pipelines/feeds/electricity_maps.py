@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from pipelines.feeds.access import iso_utc, signals, variable
-from pipelines.feeds.answers import Unreadable, at, flag_of, items, json_of, number_of, stated, time_ms_of
-from pipelines.feeds.feed import Asked, FeedError, Page, Parsed, Settings, Value
+from pipelines.feeds.feed import Asked, Page, Parsed, Settings, Value
 from pipelines.feeds.judge import Tally, judge
+from pipelines.feeds.strict_json import ShapeError, member, number, page_json, refused, stated, time_ms
 
 if TYPE_CHECKING:
     from pipelines.feeds.web import Web
@@ -93,15 +93,15 @@ class ElectricityMaps:
         tally, values = Tally(), list[Value]()
         for page in pages:
             try:
-                found = json_of(page)
+                found = page_json(page)
                 points = self._points(found, asked)
-            except Unreadable as problem:
-                raise FeedError(problem.reason, f"{page.url}: {problem.detail}", status=page.status) from None
+            except ShapeError as error:
+                raise refused(page, error) from None
             for where, point in points:
                 try:
                     value = self._value(point, where, page, asked)
-                except Unreadable as problem:
-                    tally.add(problem.reason, problem.detail)
+                except ShapeError as error:
+                    tally.add(error.reason, str(error))
                 else:
                     # ``history`` gives the last day, whatever part of it is wanted.
                     if "history" not in found or asked.start_ms <= value.start_ms < asked.end_ms:
@@ -116,32 +116,32 @@ class ElectricityMaps:
             _same_kind(found, "answer")
         name = next((name for name in _LISTS if isinstance(found, dict) and name in found), None)
         if name is None:
-            at(found, "carbonIntensity", "answer")
+            member(found, "carbonIntensity", object, "answer")
             return [("answer", found)]
-        inner = found[name]
+        inner = member(found, name, (dict, list), "answer")
         if isinstance(inner, dict):
             return [(name, inner)]
-        return [(f"{name}[{place}]", point) for place, point in enumerate(items(inner, name))]
+        return [(f"{name}[{place}]", point) for place, point in enumerate(inner)]
 
     def _value(self, point: Any, where: str, page: Page, asked: Asked) -> Value:  # noqa: ANN401
-        stated(at(point, "zone", where), self._name(asked), "wrong_zone", f"{where}.zone")
+        stated(member(point, "zone", object, where), self._name(asked), "wrong_zone", f"{where}.zone")
         _same_kind(point, where)
-        start_ms = time_ms_of(at(point, "datetime", where), f"{where}.datetime")
-        number = number_of(at(point, "carbonIntensity", where), f"{where}.carbonIntensity")
-        is_estimate = flag_of(at(point, "isEstimated", where), f"{where}.isEstimated")
+        start_ms = time_ms(member(point, "datetime", object, where), f"{where}.datetime")
+        grams = number(member(point, "carbonIntensity", object, where), f"{where}.carbonIntensity")
+        is_estimate = member(point, "isEstimated", bool, where)
         updated = point.get("updatedAt")
-        updated_ms = None if updated is None else time_ms_of(updated, f"{where}.updatedAt")
+        updated_ms = None if updated is None else time_ms(updated, f"{where}.updatedAt")
         basis = BASES[_factor_type(point, where, page)]
         end_ms = start_ms + STEP_S * 1000
         series = ("average", basis, "consumption", FACTOR_SET)
-        return Value(asked.zone, start_ms, end_ms, number, *series, is_estimate, updated_ms)
+        return Value(asked.zone, start_ms, end_ms, grams, *series, is_estimate, updated_ms)
 
 
 def _same_kind(found: dict[str, Any], where: str) -> None:
     """Refuse a step or unit other than the one we ask for, where one is stated.
 
     Raises:
-        Unreadable: ``bad_interval`` or ``wrong_unit``.
+        ShapeError: ``bad_interval`` or ``wrong_unit``.
     """
     if found.get("temporalGranularity") is not None:
         stated(found["temporalGranularity"], GRANULARITY, "bad_interval", f"{where}.temporalGranularity")
@@ -153,7 +153,7 @@ def _factor_type(point: dict[str, Any], where: str, page: Page) -> str:
     """Give the emission factor type that was asked for and that the point, if it states one, agrees with.
 
     Raises:
-        Unreadable: ``wrong_unit`` if they differ or the type is none that we know.
+        ShapeError: ``wrong_unit`` if they differ or the type is none that we know.
     """
     asked_for = parse_qs(urlsplit(page.url).query).get("emissionFactorType", [None])[0]
     said = point.get("emissionFactorType", asked_for)
@@ -161,5 +161,5 @@ def _factor_type(point: dict[str, Any], where: str, page: Page) -> str:
         stated(said, asked_for, "wrong_unit", f"{where}.emissionFactorType")
     if not isinstance(said, str) or said not in BASES:
         detail = f"{where}.emissionFactorType: {' or '.join(BASES)} is needed, found {str(said)[:40]!r}"
-        raise Unreadable(reason="wrong_unit", detail=detail)
+        raise ShapeError(detail, reason="wrong_unit")
     return said

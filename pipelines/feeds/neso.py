@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.feeds.access import iso_utc, signals
-from pipelines.feeds.answers import Unreadable, at, items, json_of, number_of, time_ms_of
 from pipelines.feeds.feed import Asked, FeedError, Page, Parsed, Settings, Value
 from pipelines.feeds.judge import Tally, judge
+from pipelines.feeds.strict_json import ShapeError, member, number, page_json, refused, time_ms
 
 if TYPE_CHECKING:
     from pipelines.feeds.web import Web
@@ -67,26 +67,26 @@ class Neso:
         tally, values = Tally(), list[Value]()
         for page in pages:
             try:
-                points = items(at(json_of(page), "data", "answer"), "data")
-            except Unreadable as found:
-                raise FeedError(found.reason, f"{page.url}: {found.detail}", status=page.status) from None
+                points = member(page_json(page), "data", list, "answer")
+            except ShapeError as error:
+                raise refused(page, error) from None
             for place, point in enumerate(points):
                 try:
                     values += _values(point, f"data[{place}]", asked)
-                except Unreadable as found:
-                    tally.add(found.reason, found.detail)
+                except ShapeError as error:
+                    tally.add(error.reason, str(error))
         now_ms = max((page.fetched_ms for page in pages), default=asked.end_ms)
         return judge(values, asked, steps_s=self.steps_s, now_ms=now_ms, refusals=tally.refusals())
 
 
-def _values(point: Any, where: str, asked: Asked) -> list[Value]:  # noqa: ANN401
+def _values(point: object, where: str, asked: Asked) -> list[Value]:
     """Give the value of a half hour; none for the one before the range."""
-    start_ms = time_ms_of(at(point, "from", where), f"{where}.from")
-    end_ms = time_ms_of(at(point, "to", where), f"{where}.to")
+    start_ms = time_ms(member(point, "from", object, where), f"{where}.from")
+    end_ms = time_ms(member(point, "to", object, where), f"{where}.to")
     # The service also gives the half hour that ends when the range begins.
     if end_ms == asked.start_ms:
         return []
-    intensity = at(point, "intensity", where)
-    number = number_of(at(intensity, "actual", f"{where}.intensity"), f"{where}.intensity.actual")
-    value = Value(ZONE, start_ms, end_ms, number, "average", "operational", "consumption", FACTOR_SET, False)
+    intensity = member(point, "intensity", object, where)
+    actual = number(member(intensity, "actual", object, f"{where}.intensity"), f"{where}.intensity.actual")
+    value = Value(ZONE, start_ms, end_ms, actual, "average", "operational", "consumption", FACTOR_SET, False)
     return [value]

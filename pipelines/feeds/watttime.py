@@ -18,9 +18,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipelines.feeds.access import iso_utc, signals, variable
-from pipelines.feeds.answers import Unreadable, at, flag_of, items, json_of, number_of, stated, text_of, time_ms_of
 from pipelines.feeds.feed import Asked, FeedError, Page, Parsed, Settings, Value
 from pipelines.feeds.judge import Tally, judge
+from pipelines.feeds.strict_json import ShapeError, member, number, page_json, refused, stated, text, time_ms
 
 if TYPE_CHECKING:
     from pipelines.feeds.web import Web
@@ -114,8 +114,8 @@ class WattTime:
         headers = {"Authorization": f"Basic {basic}", "Accept": "application/json"}
         page = web.get(f"{self._root}/login", headers=headers, secrets=[basic, password])
         try:
-            self._token = text_of(at(json_of(page), "token", "login"), "login.token")
-        except Unreadable:
+            self._token = text(page_json(page), "token", "login")
+        except ShapeError:
             # Nothing of the answer is shown: a token may stand in it under another name.
             msg = f"{self.title}: the answer to the login holds no token"
             raise FeedError(reason="unknown_shape", message=msg, status=page.status) from None
@@ -127,44 +127,44 @@ class WattTime:
         tally, values = Tally(), list[Value]()
         for page in pages:
             try:
-                found = json_of(page)
-                series = self._series(at(found, "meta", "answer"))
-                points = items(at(found, "data", "answer"), "data")
-            except Unreadable as problem:
-                raise FeedError(problem.reason, f"{page.url}: {problem.detail}", status=page.status) from None
+                found = page_json(page)
+                series = self._series(member(found, "meta", object, "answer"))
+                points = member(found, "data", list, "answer")
+            except ShapeError as error:
+                raise refused(page, error) from None
             self._check_region(found["meta"], page, asked)
             for place, point in enumerate(points):
                 try:
                     values.append(series.value(point, f"data[{place}]", asked))
-                except Unreadable as problem:
-                    tally.add(problem.reason, problem.detail)
+                except ShapeError as error:
+                    tally.add(error.reason, str(error))
         now_ms = max((page.fetched_ms for page in pages), default=asked.end_ms)
         return judge(values, asked, steps_s=self.steps_s, now_ms=now_ms, refusals=tally.refusals())
 
     def _check_region(self, meta: dict[str, Any], page: Page, asked: Asked) -> None:
         try:
-            stated(at(meta, "region", "meta"), self._region(asked), "wrong_zone", "meta.region")
+            stated(member(meta, "region", object, "meta"), self._region(asked), "wrong_zone", "meta.region")
             _check_signal(meta, page)
-        except Unreadable as problem:
-            raise FeedError(problem.reason, f"{page.url}: {problem.detail}", status=page.status) from None
+        except ShapeError as error:
+            raise refused(page, error) from None
 
     def _series(self, meta: Any) -> _Series:  # noqa: ANN401
         """Give what the values of a page have in common.
 
         Raises:
-            Unreadable: if it is not one of the signals wanted, in the unit and with a step that it may have.
+            ShapeError: if it is not one of the signals wanted, in the unit and with a step that it may have.
         """
-        signal = text_of(at(meta, "signal_type", "meta"), "meta.signal_type")
+        signal = text(meta, "signal_type", "meta")
         if signal not in self._signals:
             detail = f"meta.signal_type: {' or '.join(self._signals)} was asked for, found {signal[:40]!r}"
-            raise Unreadable(reason="wrong_unit", detail=detail)
-        stated(at(meta, "units", "meta"), UNIT, "wrong_unit", "meta.units")
+            raise ShapeError(detail, reason="wrong_unit")
+        stated(member(meta, "units", object, "meta"), UNIT, "wrong_unit", "meta.units")
         kind, flow, steps_s = SIGNALS[signal]
-        step_s = at(meta, "data_point_period_seconds", "meta")
+        step_s = member(meta, "data_point_period_seconds", object, "meta")
         if type(step_s) is not int or step_s not in steps_s:
             detail = f"meta.data_point_period_seconds: one of {steps_s} is needed, found {str(step_s)[:40]!r}"
-            raise Unreadable(reason="bad_interval", detail=detail)
-        model = text_of(at(at(meta, "model", "meta"), "date", "meta.model"), "meta.model.date")
+            raise ShapeError(detail, reason="bad_interval")
+        model = text(member(meta, "model", object, "meta"), "date", "meta.model")
         return _Series(kind, flow, step_s * 1000, f"watttime_{_model_date(model)}")
 
 
@@ -178,43 +178,43 @@ class _Series:
         """Give the value of a point.
 
         Raises:
-            Unreadable: if it cannot be taken.
+            ShapeError: if it cannot be taken.
         """
-        start_ms = time_ms_of(at(point, "point_time", where), f"{where}.point_time")
-        pounds_per_mwh = number_of(at(point, "value", where), f"{where}.value")
-        number = pounds_per_mwh * GRAMS_PER_POUND / KWH_PER_MWH
+        start_ms = time_ms(member(point, "point_time", object, where), f"{where}.point_time")
+        pounds_per_mwh = number(member(point, "value", object, where), f"{where}.value")
+        grams = pounds_per_mwh * GRAMS_PER_POUND / KWH_PER_MWH
         # Both fields are left out where there is nothing to say.
         imputed, updated = point.get("imputed_data_used"), point.get("last_updated")
-        is_estimate = imputed is not None and flag_of(imputed, f"{where}.imputed_data_used")
-        updated_ms = None if updated is None else time_ms_of(updated, f"{where}.last_updated")
+        is_estimate = imputed is not None and member(point, "imputed_data_used", bool, where)
+        updated_ms = None if updated is None else time_ms(updated, f"{where}.last_updated")
         end_ms = start_ms + self.step_ms
         series = (self.kind, "operational", self.flow, self.factor_set)
-        return Value(asked.zone, start_ms, end_ms, number, *series, is_estimate, updated_ms)
+        return Value(asked.zone, start_ms, end_ms, grams, *series, is_estimate, updated_ms)
 
 
-def _model_date(text: str) -> str:
+def _model_date(date: str) -> str:
     """Give the date of a model, such as ``2023-03-01``.
 
     Raises:
-        Unreadable: ``unknown_shape`` if it is no date.
+        ShapeError: ``unknown_shape`` if it is no date.
     """
-    if len(text) != len("2023-03-01"):
-        detail = f"meta.model.date: a date is needed, found {text[:40]!r}"
-        raise Unreadable(reason="unknown_shape", detail=detail)
+    if len(date) != len("2023-03-01"):
+        detail = f"meta.model.date: a date is needed, found {date[:40]!r}"
+        raise ShapeError(detail)
     try:
-        time_ms_of(f"{text}T00:00Z", "meta.model.date")
-    except Unreadable as problem:
-        raise Unreadable(reason="unknown_shape", detail=problem.detail) from None
-    return text
+        time_ms(f"{date}T00:00Z", "meta.model.date")
+    except ShapeError as error:
+        raise ShapeError(str(error)) from None
+    return date
 
 
 def _check_signal(meta: dict[str, Any], page: Page) -> None:
     """Refuse a page that answers for another signal than its address asks for.
 
     Raises:
-        Unreadable: ``wrong_unit``.
+        ShapeError: ``wrong_unit``.
     """
     signal = meta["signal_type"]
     if "signal_type=" in page.url and f"signal_type={signal}" not in page.url:
         detail = f"meta.signal_type: found {signal!r}, which was not asked for"
-        raise Unreadable(reason="wrong_unit", detail=detail)
+        raise ShapeError(detail, reason="wrong_unit")
