@@ -1,10 +1,11 @@
-"""Audit checks: what must be true of the computed tables, one .sql file a check, and the findings they leave.
+"""Audit checks: what must be true of the computed tables, as .sql files, and the findings they leave.
 
 What belongs here: reading the checks, running them over days, keeping ``audit.finding``. What must not be here: the
 rule of a check (``warehouse/sql/audit``), what a failed check stops (``pipelines``).
 
-A check is a SELECT of entity, observed and expected; no row means that it holds. A finding opens when it is seen first,
-stays open while it is seen again and closes by itself when the check has looked at the same days and does not see it.
+A file holds one check, or several that share a statement (``$check_id`` tells them apart). A check is a SELECT of
+entity, observed and expected; no row means that it holds. A finding opens when it is seen first, stays open while it is
+seen again and closes by itself when the check has looked at the same days and does not see it.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ _PARAMETER = re.compile(r"\$(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One audit check, as its .sql file states it.
+    """One audit check, as a .sql file states it.
 
     Attributes:
-        id: name of the check and of its file.
+        id: name of the check; the first check of a file has the name of the file.
         severity: critical (figures are wrong), major (figures may be materially incomplete) or minor.
         blocking: whether nothing may be published while it has open findings.
         scope: by what it is run: day, month or all; the entity of a day or month check begins with the date.
@@ -127,26 +128,43 @@ def all_checks() -> tuple[Check, ...]:
     Raises:
         ValueError: if the header of a file is incomplete or states what is not allowed.
     """
-    return tuple(_parsed(name) for name in sql_names("audit"))
+    found = [check for name in sql_names("audit") for check in _parsed(name)]
+    return tuple(sorted(found, key=lambda check: check.id))
 
 
-def _parsed(name: str) -> Check:
+def _parsed(name: str) -> list[Check]:
+    """Return the checks of a file: a line of properties and one of description each, at its head."""
     text = sql_text("audit", name)
     lines = text.splitlines()
-    header = dict(_HEADER.findall(lines[0]))
+    found: list[Check] = []
+    for stated, description in zip(lines[::2], lines[1::2], strict=False):
+        if not stated.startswith("-- check:"):
+            break
+        found.append(_check(name, stated, description, text))
+    if not found or found[0].id != name:
+        raise ValueError(_wrong(name))
+    return found
+
+
+def _check(name: str, stated: str, description: str, text: str) -> Check:
+    header = dict(_HEADER.findall(stated))
     ok = (
-        header.get("check") == name
-        and header.get("severity") in SEVERITIES
+        header.get("severity") in SEVERITIES
         and header.get("blocking") in {"yes", "no"}
         and header.get("scope") in SCOPES
         and "asset" in header
     )
     if not ok:
-        msg = f"warehouse/sql/audit/{name}.sql: the first line must state check, severity, blocking, scope and asset"
-        raise ValueError(msg)
-    description = lines[1].removeprefix("--").strip()
-    return Check(
-        name, header["severity"], header["blocking"] == "yes", header["scope"], header["asset"], description, text
+        raise ValueError(_wrong(name))
+    is_blocking = header["blocking"] == "yes"
+    what = description.removeprefix("--").strip()
+    return Check(header["check"], header["severity"], is_blocking, header["scope"], header["asset"], what, text)
+
+
+def _wrong(name: str) -> str:
+    return (
+        f"warehouse/sql/audit/{name}.sql: the first line must state check (the name of the file), severity, blocking, "
+        "scope and asset; a further check of the same statement follows in two lines"
     )
 
 

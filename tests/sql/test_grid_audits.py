@@ -15,7 +15,7 @@ import pytest
 from tests.support.homes import make_home
 from tests.support.intensities import intensity, land
 from tests.support.landed import landed_bytes, landed_name, put, sample
-from warehouse.audits import run_audits
+from warehouse.audits import all_checks, run_audits
 from warehouse.engine import begin, compute_day, settle
 from warehouse.ingest import ingest_landing
 from warehouse.lake import Lake, open_lake
@@ -122,6 +122,21 @@ def test_a_single_slot_is_a_hole_and_no_gap(lake: Lake) -> None:
     assert found(lake, "grid_slot_gap") == {}
     text = "1 slots with 1.0 kWh, 4.2 % of the zone, rest on the mean of a month or year"
     assert found(lake, "grid_slot_hole") == {f"{DAY} GB": text}
+
+
+def test_gap_and_hole_are_one_statement_and_a_day_has_at_most_one_of_them(lake: Lake) -> None:
+    # 1 of 20 kWh is exactly 5 %: not above it, so a hole; 2 of 20 are a gap.
+    checks = {check.id: check for check in all_checks() if check.id.startswith("grid_slot")}
+    assert checks["grid_slot_gap"].sql == checks["grid_slot_hole"].sql
+    assert [checks[name].severity for name in ("grid_slot_gap", "grid_slot_hole")] == ["major", "minor"]
+    assert checks["grid_slot_gap"].description != checks["grid_slot_hole"].description
+    state(lake, {at: v for at, v in hours_of(20).items() if at not in (300, 600)})
+    energy(lake, {hour: YEAR if hour == 10 else SLOT for hour in range(20)})
+    both = {one.entity: one.check_id for one in run_audits(lake, days=[DAY], only=checks).findings}
+    assert both == {f"{DAY} GB": "grid_slot_hole"}
+    lake.connection.execute("UPDATE lake.core.grid_factor SET tier = 'zone_year' WHERE hour(slot_start) = 5")
+    both = {one.entity: one.check_id for one in run_audits(lake, days=[DAY], only=checks).findings}
+    assert both == {f"{DAY} GB": "grid_slot_gap"}
 
 
 def test_an_outage_since_a_feed_was_to_begin_is_a_gap_and_before_it_there_is_none(lake: Lake) -> None:

@@ -1,9 +1,11 @@
 -- check: grid_slot_gap    severity: major    blocking: no    scope: day    asset: core.grid_factor
 -- Energy rests on the mean of a month or year although its zone has a feed of slots: more than 5 % of a day's energy.
+-- check: grid_slot_hole    severity: minor    blocking: no    scope: day    asset: core.grid_factor
+-- The same as grid_slot_gap for at most 5 % of a day's energy in the zone: single slots lack a value.
 -- grain: day x zone    units: kWh, fraction
 -- inputs: core.job_slot, core.grid_factor, ref.grid_intensity
 -- $first_day, $last_day: days to check; $since_day: a month before; $feeds: configured feeds; $basis: wanted basis
--- $material_fraction: share of the zone's energy of the day above which the gap is major
+-- $check_id: which of the two; $material_fraction: share of the zone's energy of the day above which it is a gap, no hole
 --
 -- A slot is a gap if its zone has values of slots after it, and either one before it within a month or a feed that was to
 -- give it. Slots that are newer than every value are no gap: they wait for the feed, and grid_stale says if they wait long.
@@ -51,5 +53,5 @@ select
         || ' % of the zone, rest on the mean of a month or year' as observed,
     'a value of each slot: wattledger feeds backfill' as expected
 from compared
-where gap_kwh > 0 and gap_kwh > $material_fraction * kwh
+where gap_kwh > 0 and (gap_kwh > $material_fraction * kwh) = ($check_id = 'grid_slot_gap')
 order by entity
