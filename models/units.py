@@ -17,6 +17,8 @@ KWH_PER_MWH = 1_000.0
 """Kilowatt-hours in one megawatt-hour [kWh/MWh], exact."""
 HOURS_PER_YEAR = 8_760.0
 """Hours in one year of service life [h]; 365 days, as every embodied source counts."""
+MS_PER_HOUR = 3_600_000
+"""Milliseconds in one hour [ms/h], exact."""
 MM2_PER_CM2 = 100.0
 """Square millimetres in one square centimetre [mm^2/cm^2], exact."""
 
