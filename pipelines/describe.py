@@ -131,6 +131,8 @@ _MADE_BY_PYTHON = {
     "new_job": ("core.job",),
     "new_phase": ("core.job_phase",),
     "made_segment": ("raw.sample_hour", "core.job_hold"),
+    "asset_span": ("core.asset", "ref.service_life"),
+    "asset_write_off": ("core.asset", "ref.service_life"),
 }
 
 

@@ -22,7 +22,7 @@ import duckdb
 from models.zones import zones
 from warehouse.config import Config
 from warehouse.energy import day_bounds_ms
-from warehouse.lake import Lake
+from warehouse.lake import Lake, planned_lightly
 from warehouse.sqlfiles import sql_names, sql_text
 from warehouse.transform import CONSERVATION_TOLERANCE
 
@@ -205,7 +205,8 @@ def run_audits(lake: Lake, *, days: Iterable[str] | None = None, only: Iterable[
         for check in checks:
             for first, last in _spans(check, ranges):
                 _look(connection, check, first, last, stated)
-                report.closed += _close(connection, check, first, last)
+                with planned_lightly(connection):
+                    report.closed += _close(connection, check, first, last)
         report.opened = _open(connection)
         found = connection.execute(_FOUND_SQL).fetchall()
         report.findings = [Finding(*row) for row in found]

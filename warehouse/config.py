@@ -16,11 +16,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from collectors.contract import DEVICE_KINDS, SOURCES
+from models.bounds import MAX_FACILITY_POWER_KW
 from warehouse.electricity import FeedSection, Grid, Instrument, Market, Section
+from warehouse.equipment import Hardware, ServiceLife
 
 CONFIG_NAME = "wattledger.toml"
 MINUTES_PER_HOUR = 60
-FIGURE_SECTIONS = {"organisation", "accounting", "grid", "market", "instrument", "facility", "hardware"}
+FIGURE_SECTIONS = {"organisation", "accounting", "grid", "market", "instrument", "facility", "hardware", "service_life"}
 """Sections that can change a figure."""
 MOST_POWER_W = 1e10  # more than any site draws; the kernel counts in whole mW and checks at this bound
 
@@ -134,6 +136,7 @@ class Facility(Section):
         pue: power usage effectiveness, at least 1; unset means not known.
         grid_loss_fraction: part of the electricity fed into the grid that is lost on its way; unset means not known.
         ownership: decides the scope of its energy.
+        it_capacity_kw: IT power that it was built for [kW]; unset means not known.
         hosts: shell-style patterns of host names that stand in it.
     """
 
@@ -142,32 +145,8 @@ class Facility(Section):
     pue: Annotated[float, Field(ge=1, le=5)] | None = None
     grid_loss_fraction: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     ownership: Literal["owned", "leased", "colocation", "cloud"] | None = None
+    it_capacity_kw: Annotated[float, Field(gt=0, le=MAX_FACILITY_POWER_KW)] | None = None
     hosts: list[str] = Field(default_factory=list)
-
-
-class Hardware(Section):
-    """Hardware of hosts that do not report it themselves.
-
-    Attributes:
-        hosts: shell-style patterns of host names.
-        accelerator: accelerator model, as in docs/models/embodied.md.
-        accelerators_n: accelerators in one host.
-        server: server model or archetype.
-        nameplate_kw: nameplate power of one host [kW].
-    """
-
-    hosts: Annotated[list[str], Field(min_length=1)]
-    accelerator: str | None = None
-    accelerators_n: Annotated[int, Field(ge=0)] | None = None
-    server: str | None = None
-    nameplate_kw: Annotated[float, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _counted(self) -> Hardware:
-        if (self.accelerator is None) != (self.accelerators_n is None):
-            msg = "accelerator and accelerators_n go together"
-            raise ValueError(msg)
-        return self
 
 
 class Ingest(Section):
@@ -199,6 +178,7 @@ class Config(Section):
     feed: list[FeedSection] = Field(default_factory=list)
     facility: list[Facility] = Field(default_factory=list)
     hardware: list[Hardware] = Field(default_factory=list)
+    service_life: list[ServiceLife] = Field(default_factory=list)
     ingest: Ingest = Ingest()
     home: Path
 

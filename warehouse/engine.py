@@ -122,7 +122,8 @@ def _note_recalculation(lake: Lake, run: Calculation) -> None:
 
 
 _OTHERWISE_SQL = """
-SELECT partition_key FROM lake.audit.materialisation WHERE table_name = 'core.emission' AND calc_run_id <> $run
+SELECT partition_key FROM lake.audit.materialisation WHERE table_name IN ('core.emission', 'core.asset')
+    AND calc_run_id <> $run
 EXCEPT SELECT partition_key FROM lake.audit.pending WHERE cause = $cause
 """
 

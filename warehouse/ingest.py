@@ -32,7 +32,7 @@ from warehouse.lake import Lake
 from warehouse.landed import batches, landed_files, remove_empty_folders
 from warehouse.reasons import FILE_REASONS
 from warehouse.rejected import ingest_rejected
-from warehouse.touched import computed_among, days_of_rows, note_days, refused_days, touched_days
+from warehouse.touched import computed_among, days_of_rows, note_days, refused_days, touched_days, touched_wholes
 
 BYTES_PER_MB = 1_000_000
 
@@ -348,7 +348,7 @@ def _commit(
         days.update(touched_days(inside, table.name))
         if any(sha256 in rejected for sha256 in hashes):
             days.update(refused_days(inside, hashes))
-        note_days(inside, sorted(days), fresh[0].landed.sha256)
+        note_days(inside, [*sorted(days), *touched_wholes(table.name)], fresh[0].landed.sha256)
         days.update(days_of_rows(inside))
         return {one.landed.sha256 for one in fresh}, sorted(days)
 

@@ -12,7 +12,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from warehouse import files
-from warehouse.lake import CATALOG, Lake, is_interrupt
+from warehouse.lake import CATALOG, Lake, is_interrupt, planned_lightly
 from warehouse.registry import ALL_TABLES, SCHEMAS, Table
 
 ORGANISATION = "organisation.duckdb"
@@ -139,8 +139,9 @@ def _build(lake: Lake, building: Path) -> None:
         snapshot = settled_snapshot(lake)
         for schema in SCHEMAS:
             connection.execute(f"CREATE SCHEMA published.{schema}")
-        for entry in published_tables():
-            _copy(connection, entry, snapshot)
+        with planned_lightly(connection):
+            for entry in published_tables():
+                _copy(connection, entry, snapshot)
         _add_views(connection)
         connection.execute(
             "CREATE TABLE published.audit.publication AS "

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from models import factors, grid
 from models.embodied.catalogue import normalise_model
+from models.units import hours_from_years
 from warehouse.config import Config
-from warehouse.lake import Lake
+from warehouse.lake import Lake, planned_lightly
 from warehouse.registry import Table, table
 
 Rows = list[dict[str, Any]]
@@ -144,6 +145,7 @@ def _facility(config: Config) -> Rows:
             "pue": entry.pue,
             "grid_loss_fraction": entry.grid_loss_fraction,
             "ownership": entry.ownership,
+            "it_capacity_kw": entry.it_capacity_kw,
             "hosts": entry.hosts,
         }
         for position, entry in enumerate(config.facility)
@@ -187,6 +189,19 @@ def _host_hardware(config: Config) -> Rows:
             "nameplate_kw": entry.nameplate_kw,
         }
         for position, entry in enumerate(config.hardware)
+    ]
+
+
+def _service_life(config: Config) -> Rows:
+    return [
+        {
+            "position": position,
+            "kind": entry.kind,
+            "hardware_key": normalise_model(entry.hardware_model) if entry.hardware_model else None,
+            "life_h": hours_from_years(entry.years),
+            "applies_from": f"{entry.applies_from}T00:00:00Z" if entry.applies_from else None,
+        }
+        for position, entry in enumerate(config.service_life)
     ]
 
 
@@ -254,6 +269,7 @@ _SOURCES: dict[str, Callable[[Config], Rows]] = {
     "ref.hardware_embodied": _hardware_embodied,
     "ref.facility": _facility,
     "ref.host_hardware": _host_hardware,
+    "ref.service_life": _service_life,
     "ref.instrument": _instrument,
     "ref.market_zone": _market_zone,
     "ref.source_uncertainty": _source_uncertainty,
@@ -288,10 +304,11 @@ def sync_reference(lake: Lake) -> dict[str, int]:
     if lake.value(standing, {"name": _STANDING}) == digest:
         return {}
     changed = {}
-    for name, rows in wanted.items():
-        new = _sync_table(lake, table(name), rows)
-        if new:
-            changed[name] = new
+    with planned_lightly(lake.connection):
+        for name, rows in wanted.items():
+            new = _sync_table(lake, table(name), rows)
+            if new:
+                changed[name] = new
     _note_standing(lake, digest, sum(len(rows) for rows in wanted.values()))
     return changed
 

@@ -6,13 +6,14 @@ filling tables (``transform``), equations (``warehouse/sql``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
-from models.embodied.catalogue import normalise_model
+from models.factors import components
+from warehouse.assets import make_spans, name_hardware
 from warehouse.config import Config
 from warehouse.energy import day_bounds_ms
 from warehouse.lake import Lake
@@ -21,6 +22,8 @@ from warehouse.sqlfiles import sql_text
 MS_PER_MINUTE = 60_000
 MS_PER_HOUR = 3_600_000
 ALL = "*"
+SUPPLIER_BAND = "band_t2"
+"""Interval of what a supplier states of his product: that of a maker's own assessment."""
 SEGMENT_TABLES = ("device_inside", "counted_segment")
 PIECES = (*SEGMENT_TABLES, "job_piece")
 # Temporary tables that the SQL of a table reads, made right before it because they read what was computed just before.
@@ -29,6 +32,9 @@ _NEEDS = {
     "core.job_energy": PIECES,
     "core.job_slot": PIECES,
     "core.market_hour": ("place",),
+    "core.asset": ("hardware_name",),
+    "core.asset_accrual": ("asset_span",),
+    "mart.embodied_ledger": ("asset_span",),
     "core.emission": ("place", "applied_factor", "operational", "residual_factor", "market_based", "embodied_rate"),
 }
 
@@ -44,7 +50,7 @@ def parameters(
         calc_run_id: the calculation.
         partition: day (2025-03-01), month (2025-03) or ``*``.
     """
-    rules, grid = config.accounting, config.grid
+    rules, grid, supplier = config.accounting, config.grid, components()[SUPPLIER_BAND]
     values: dict[str, Any] = {
         "organisation": config.organisation.name,
         "calc_run_id": calc_run_id,
@@ -57,6 +63,8 @@ def parameters(
         "known_at": None,
         "has_market": config.market is not None,
         "fallback": config.market.fallback if config.market else None,
+        "supplier_low": supplier.low,
+        "supplier_high": supplier.high,
     }
     if len(partition) == len("2025-03-01"):
         start_ms, end_ms = day_bounds_ms(partition)
@@ -86,13 +94,7 @@ def prepare(lake: Lake, day: str) -> None:
         lake: an open, writable lake.
         day: the day to compute (ISO 8601).
     """
-    names = [name for (name,) in lake.rows("SELECT DISTINCT hardware_model FROM raw.asset_event ORDER BY 1")]
-    keys = [normalise_model(name) for name in names]
-    _temporary(
-        lake,
-        "hardware_name",
-        {"hardware_model": pa.array(names, pa.string()), "hardware_key": pa.array(keys, pa.string())},
-    )
+    name_hardware(lake.connection)
     start_ms, end_ms = day_bounds_ms(day)
     bounds = {"start": start_ms, "end": end_ms}
     lake.connection.execute(
@@ -127,18 +129,16 @@ def step_ms(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("SELECT getvariable('grid_step_ms')").fetchall()[0][0])
 
 
-def _temporary(lake: Lake, name: str, columns: dict[str, Any]) -> None:
-    lake.connection.register("columns_of", pa.table(columns))
-    try:
-        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM columns_of")
-    finally:
-        lake.connection.unregister("columns_of")
-
-
 def forget(connection: duckdb.DuckDBPyConnection) -> None:
     """Forget which temporary tables were made of segments: the segments are other ones now."""
     for name in PIECES:
         connection.execute(f"SET VARIABLE made_{name} = NULL")
+
+
+_BY_PROGRAM: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
+    "hardware_name": name_hardware,
+    "asset_span": make_spans,
+}
 
 
 def make(connection: duckdb.DuckDBPyConnection, table_name: str, partition: str, values: dict[str, Any]) -> None:
@@ -151,6 +151,9 @@ def make(connection: duckdb.DuckDBPyConnection, table_name: str, partition: str,
         values: what ``parameters`` gives.
     """
     for name in _NEEDS.get(table_name, ()):
+        if name in _BY_PROGRAM:
+            _BY_PROGRAM[name](connection)
+            continue
         if name in PIECES:
             if connection.execute(f"SELECT getvariable('made_{name}')").fetchall() == [(partition,)]:
                 continue

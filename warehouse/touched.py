@@ -31,6 +31,15 @@ def touched_days(connection: duckdb.DuckDBPyConnection, table_name: str) -> list
     return _days(connection.execute(sql_text("ingest", name)).fetchall()) if name else []
 
 
+def touched_wholes(table_name: str) -> list[str]:
+    """Return the partition of the tables without partitions if they rest on a landing table itself, not on its days.
+
+    Args:
+        table_name: landing table. Assets are booked also where no day has readings of them.
+    """
+    return ["*"] if table_name == "asset_event" else []
+
+
 def days_of_rows(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the days (ISO 8601) of the rows in the temporary table ``good``."""
     return _days(connection.execute("SELECT DISTINCT day FROM good").fetchall())

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from warehouse.registry import audit, core, mart, raw, ref
+from warehouse.registry import assets, audit, core, mart, raw, ref
 from warehouse.registry.types import Table
 
 SCHEMAS = ("ref", "raw", "core", "mart", "rpt", "audit")
-ALL_TABLES: tuple[Table, ...] = (*ref.TABLES, *raw.TABLES, *core.TABLES, *mart.TABLES, *audit.TABLES)
+ALL_TABLES: tuple[Table, ...] = (
+    *ref.TABLES,
+    *raw.TABLES,
+    *core.TABLES,
+    assets.ASSET,
+    assets.ASSET_ACCRUAL,
+    *mart.TABLES,
+    assets.EMBODIED_LEDGER,
+    *audit.TABLES,
+)
 _BY_NAME = {entry.qualified: entry for entry in ALL_TABLES}
 
 
