@@ -130,7 +130,7 @@ def refuse_failures(report: SyncReport) -> None:
         return
     reasons = {str(pull.reason) for pull in report.failed}
     texts = [f"{pull.zone}: {pull.reason}: {pull.detail}" for pull in report.failed[:SHOWN]]
-    texts += [f"left out: {why}" for why in report.left_out.values()]
+    texts += [f"left out: {entry}" for entry in report.left_out[:SHOWN]]
     may_pass = bool(reasons) and reasons <= MAY_PASS
     advice = (
         "asked again when it is next due" if may_pass else "nothing is tried again by itself: wattledger feeds status"

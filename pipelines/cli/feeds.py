@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from pipelines.cli.console import say, show_table, steps
 from pipelines.cli.errors import EXIT_FAILED, EXIT_QUARANTINED, EXIT_USAGE, CliError
 
 if TYPE_CHECKING:
+    from pipelines.feeds.cloud.judge import Judged
     from pipelines.feeds.drop import Drop
     from pipelines.feeds.sync import SyncReport
 
@@ -87,8 +89,8 @@ def _show_sync(report: SyncReport) -> None:
         )
     for pull in report.failed[:SHOWN]:
         say(f"FAILED {pull.source} {pull.zone} from {_day(pull.from_ms)}: {pull.reason}: {pull.detail}")
-    for source, why in sorted(report.left_out.items()):
-        say(f"LEFT OUT {source}: {why}")
+    for entry in report.left_out:
+        say(f"LEFT OUT {entry}")
     if changed:
         say("Next: wattledger run applies them to the days that they touch.")
 
@@ -222,12 +224,18 @@ def cloud(ctx: click.Context, files: tuple[Path, ...], *, fetch: bool, config_pa
             judged = land_cloud(lake, files)
     except FeedError as error:
         raise CliError(str(error)) from error
-    say(
-        f"{len(judged.taken):,} figures taken, {len(judged.refused):,} refused, {sum(judged.flags().values()):,} flags."
-    )
-    for word, counts in (("REFUSED", judged.reasons()), ("FLAGGED", judged.flags())):
-        for name, count in counts.most_common():
-            say(f"{word} {count:,}: {name}")
+    _show_cloud(judged)
+    ctx.exit(EXIT_QUARANTINED if judged.refused else 0)
+
+
+def _show_cloud(judged: Judged) -> None:
+    flags = judged.flags()
+    say(f"{len(judged.taken):,} figures taken, {len(judged.refused):,} refused, {sum(flags.values()):,} flags.")
+    for (name, file), count in Counter((entry.reason, entry.file) for entry in judged.refused).most_common():
+        first = next(entry for entry in judged.refused if (entry.reason, entry.file) == (name, file))
+        line = "" if first.line is None else f", line {first.line}"
+        say(f"REFUSED {count:,}: {name}: {file}{line}: {first.detail}{' (the first)' if count > 1 else ''}")
+    for name, count in flags.most_common():
+        say(f"FLAGGED {count:,}: {name}")
     for mark in judged.findings[:SHOWN]:
         say(f"NOTE {mark.name}: {mark.detail}")
-    ctx.exit(EXIT_QUARANTINED if judged.refused else 0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.feeds import kept, landing
 from pipelines.feeds.drop import Drop
-from pipelines.feeds.feed import Asked, Value
+from pipelines.feeds.feed import Asked, FeedError, Value
 from warehouse.ingest import ingest_landing
 from warehouse.lake import Lake
 
@@ -67,7 +67,7 @@ def land_cloud(lake: Lake, files: Sequence[Path]) -> Judged:
         What was taken and refused.
 
     Raises:
-        FeedError: if a file is none of the tables, or nothing can be fetched.
+        FeedError: if a file is none of the tables, a table is there twice, or nothing can be fetched.
     """
     from pipelines.feeds.cloud import judge as judging
     from pipelines.feeds.cloud import landing as cloud_landing
@@ -81,16 +81,28 @@ def land_cloud(lake: Lake, files: Sequence[Path]) -> Judged:
 
         web, sources = Web(), (GoogleRegions(), GsfTable())
         readings = [source.parse(publication) for source in sources for publication in source.fetch(web)]
-    judged = judging.judge(readings, cloud_landing.region_map())
+    try:
+        judged = judging.judge(readings, cloud_landing.region_map())
+    except judging.TableTwiceError as error:
+        raise FeedError(reason="conflicting", message=str(error)) from None
     cloud_landing.land(judged, lake.config.landing_path)
     ingest_landing(lake)
     return judged
 
 
 def _reading(path: Path) -> Reading:
-    """Read a table: a yearly file of Google's by its name, else the foundation's."""
+    """Read a table: a yearly file of Google's by its name, else the foundation's.
+
+    Raises:
+        FeedError: if it is no table; the message begins with the name of the file.
+    """
     from pipelines.feeds.cloud.google_regions import GoogleRegions
     from pipelines.feeds.cloud.gsf_table import GsfTable
 
     source: CloudSource = GoogleRegions() if _YEARLY.search(path.name) else GsfTable()
-    return source.parse(source.read(path))
+    try:
+        return source.parse(source.read(path))
+    except FeedError as error:
+        text = str(error)
+        named = text if text.startswith(path.name) else f"{path.name}: {text}"
+        raise FeedError(error.reason, named, status=error.status) from None

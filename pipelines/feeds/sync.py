@@ -50,6 +50,25 @@ GROUP BY 1
 """
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A feed, or a zone of one, that was left alone.
+
+    Attributes:
+        source: the feed.
+        zone: the zone; None where it concerns all zones of this entry of the configuration.
+        why: the reason, and how many askings it cost where that is known.
+    """
+
+    source: str
+    zone: str | None
+    why: str
+
+    def __str__(self) -> str:
+        """Give it as one line."""
+        return f"{self.source}{'' if self.zone is None else f' {self.zone}'}: {self.why}"
+
+
 @dataclass(slots=True)
 class SyncReport:
     """What one sync did.
@@ -57,12 +76,12 @@ class SyncReport:
     Attributes:
         pulls: askings and what came of them, in order.
         ingest: what became of the landed files.
-        left_out: feeds, and zones of feeds, that were left alone, with the reason.
+        left_out: feeds, and zones of feeds, that were left alone, in order; a source may stand in it more than once.
     """
 
     pulls: list[PullRecord] = field(default_factory=list)
     ingest: IngestReport = field(default_factory=IngestReport)
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
 
     @property
     def failed(self) -> list[PullRecord]:
@@ -229,7 +248,7 @@ def sync(
         if only not in (None, section.source):
             continue
         if isinstance(feed, FeedError):
-            report.left_out[section.source] = str(feed)
+            report.left_out.append(LeftOut(section.source, None, str(feed)))
             continue
         web = web or _web()
         work = _again(section, feed, again, clock()) if again else due(lake, section, feed, clock())
@@ -258,7 +277,7 @@ def _work_off(
         failures.note(record)
     for zone, (left_n, why) in failures.left.items():
         if left_n:
-            report.left_out[f"{feed.source} {zone}"] = f"{left_n} more askings: {why}"
+            report.left_out.append(LeftOut(feed.source, zone, f"{left_n} more askings: {why}"))
     tell(feed.source, len(work), len(work), "")
 
 

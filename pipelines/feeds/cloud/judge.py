@@ -15,6 +15,10 @@ from pipelines.feeds.cloud.faults import NAMES, Severity, severity
 from pipelines.feeds.cloud.publication import Figure, Mark, Publication, Reading
 
 
+class TableTwiceError(ValueError):
+    """Two publications of one table were given; the message names their files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A figure, a row or a table that does not land.
@@ -72,7 +76,7 @@ def judge(readings: Sequence[Reading], regions: RegionMap) -> Judged:
         regions: the region map.
 
     Raises:
-        ValueError: if a table is there twice; versions of it are judged one at a time.
+        TableTwiceError: if a table is there twice; versions of it are judged one at a time.
     """
     _refuse_twice([reading.publication for reading in readings])
     marks: dict[Figure, list[Mark]] = defaultdict(list)
@@ -108,8 +112,9 @@ def _refuse_twice(publications: Sequence[Publication]) -> None:
     for (source, year), count in tables.items():
         if count > 1:
             what = f"{source}, year {year}" if year else source
-            msg = f"{what}: {count} publications of one table; judge one version of it at a time"
-            raise ValueError(msg)
+            names = ", ".join(p.name for p in publications if (p.source, p.year) == (source, year))
+            msg = f"{what}: {count} publications of one table ({names}); judge one version of it at a time"
+            raise TableTwiceError(msg)
 
 
 def _note(marks: dict[Figure, list[Mark]], found: Iterable[Mark]) -> None:

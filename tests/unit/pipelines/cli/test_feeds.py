@@ -135,7 +135,28 @@ def test_a_cloud_table_with_other_columns_goes_to_quarantine_by_name(
     table.write_text("a,b\n1,2\n")
     output = wattledger("feeds", "cloud", str(table), code=3).output
     assert "0 figures taken, 1 refused" in output
-    assert "REFUSED 1: unknown_header" in output
+    assert "REFUSED 1: unknown_header: 2024.csv, line 1: columns " in output
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xfe", b'a,"b\0'], ids=["empty", "page", "bytes", "nul"])
+def test_what_is_no_cloud_table_is_named_with_its_file(
+    home: Config, tmp_path: Path, wattledger: Run, content: bytes
+) -> None:
+    table = tmp_path / "regions-of-mine.csv"
+    table.write_bytes(content)
+    output = wattledger("feeds", "cloud", str(table), code=1).output
+    assert output.startswith("wattledger: regions-of-mine.csv")
+    assert "defect" not in output
+
+
+def test_one_cloud_table_twice_is_no_defect_of_ours(home: Config, tmp_path: Path, wattledger: Run) -> None:
+    names = ("old-2024.csv", "new-2024.csv")
+    for name in names:
+        (tmp_path / name).write_text("Google Cloud Region,Location,Google CFE,Grid carbon intensity (gCO2eq / kWh)\n")
+    output = wattledger("feeds", "cloud", *(str(tmp_path / name) for name in names), code=1).output
+    assert "judge one version of it at a time" in output
+    assert all(name in output for name in names)
+    assert "defect" not in output
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["feeds", "--help"]])

@@ -51,7 +51,7 @@ def failing(source: str, status: int = 500) -> Callable[[Request, Reply], Reply]
 
 def test_every_value_of_every_source_comes_in_with_what_it_is(home: Home) -> None:
     report = home.sync()
-    assert (report.failed, report.left_out) == ([], {})
+    assert (report.failed, report.left_out) == ([], [])
     # 26 h have passed: NESO's half hours up to 30 min ago are 51; hours of Germany in two bases.
     gb = home.lake.rows(
         "select epoch_ms(valid_from), gco2e_per_kwh, basis, epoch_ms(known_from), known_to from ref.grid_intensity "
@@ -132,8 +132,21 @@ def test_three_failures_in_a_row_leave_a_source_alone(gb: Home) -> None:
     gb.feeds.fault = failing("neso", 503)
     report = gb.sync()
     assert len(report.failed) == len(report.pulls) == 3
-    (why,) = report.left_out.values()
-    assert why.startswith("5 more askings: server_error")
+    (left,) = report.left_out
+    assert (left.source, left.zone) == ("neso", "GB")
+    assert left.why.startswith("5 more askings: server_error")
+
+
+def test_two_entries_of_one_source_that_cannot_be_asked_are_both_told(tmp_path: Path) -> None:
+    def sections(feeds: Feeds) -> list[dict[str, Any]]:
+        return [section("watttime", ["DE"], feeds, signals=[name]) for name in ("moer", "smoke")]
+
+    with feed_home(tmp_path / "home", sections) as home:
+        report = home.sync()
+    assert [(left.source, left.zone) for left in report.left_out] == [("watttime", None)] * 2
+    first, second = (str(left) for left in report.left_out)
+    assert "'moer'" in first
+    assert "'smoke'" in second
 
 
 @pytest.mark.parametrize("environ", [{}, {"ELECTRICITY_MAPS_TOKEN": "wrong"}], ids=["no token", "wrong token"])
@@ -146,7 +159,7 @@ def test_a_source_without_a_right_token_is_asked_no_second_time(tmp_path: Path, 
         report = home.sync()
         assert len([request for request in home.feeds.seen if "electricity_maps" in request.path]) == len(environ)
         reason = "unauthorised" if environ else "not_configured"
-        said = [*report.left_out.values(), *(pull.reason or "" for pull in report.failed)]
+        said = [*(left.why for left in report.left_out), *(pull.reason or "" for pull in report.failed)]
         assert any(reason in text or "ELECTRICITY_MAPS_TOKEN" in text for text in said)
         assert home.lake.value(f"{VALUES} and zone = 'GB'") > 1900
 
@@ -163,7 +176,7 @@ def test_a_zone_that_is_refused_does_not_hinder_the_others(tmp_path: Path) -> No
             )
             report = home.sync()
             assert [pull.zone for pull in report.failed] == ["FR"] * asked_n
-            assert list(report.left_out) == ["electricity_maps FR"]
+            assert [(left.source, left.zone) for left in report.left_out] == [("electricity_maps", "FR")]
             zones = home.lake.rows(f"{VALUES.replace('count(*)', 'distinct zone')} order by 1")
             assert zones == [("DE",), ("SE",)]
 
