@@ -30,8 +30,31 @@ def redacted(text: str, secrets: Collection[str]) -> str:
     return text
 
 
+def redacted_bytes(body: bytes, secrets: Collection[str]) -> bytes:
+    """Give a content in which no secret stands; one without any stays as it came, byte by byte.
+
+    Args:
+        body: the content, in an encoding that writes ASCII as ASCII.
+        secrets: the values that nobody may see; empty ones are passed over.
+    """
+    # Latin-1 has a letter for every byte, so that nothing else changes; a secret beyond ASCII is there as in UTF-8.
+    return redacted(body.decode("latin-1"), [_as_latin(secret) for secret in secrets]).encode("latin-1")
+
+
+def _as_latin(secret: str) -> str:
+    return secret.encode().decode("latin-1")
+
+
 def _forms(secret: str) -> set[str]:
-    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), quote(secret, safe="/:?@!$&'()*+,;=")}
+    # JSON may write a slash as backslash and slash.
+    return {
+        secret,
+        secret.replace("/", "\\/"),
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        quote(secret, safe="/:?@!$&'()*+,;="),
+    }
 
 
 class _Current(threading.local):

@@ -22,7 +22,7 @@ from requests.utils import get_environ_proxies
 from pipelines.feeds.feed import FeedError, Page
 from pipelines.feeds.outcome import Answer, Failure, of_exception, of_status, received
 from pipelines.feeds.patience import Bucket, backoff_s, retry_after_s
-from pipelines.feeds.secrecy import kept_from_logs, redacted
+from pipelines.feeds.secrecy import kept_from_logs, redacted, redacted_bytes
 from pipelines.feeds.transport import TimedAdapter, until
 
 DEADLINE_S = 60.0
@@ -219,7 +219,9 @@ class Web:
             return failure.after(retry_after_s(answer.headers, self._now_ms()))
         kept = {name: text for name, text in answer.headers.items() if name in _KEPT_HEADERS}
         url = redacted(answer.url, call.secrets)
-        return Page(url, answer.status, kept, answer.body, self._now_ms())
+        # Pages are kept for ever, and services such as EIA's may repeat the request, key included, in the answer.
+        body = redacted_bytes(answer.body, call.secrets)
+        return Page(url, answer.status, kept, body, self._now_ms())
 
     def _exchange(self, call: _Call, url: str, params: Sequence[tuple[str, str]]) -> Answer | Failure:
         try:

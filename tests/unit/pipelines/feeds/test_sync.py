@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +22,7 @@ from tests.support.stub_http import Reply, Request
 from warehouse.engine import pending, run_all
 
 ENVIRON = {"ELECTRICITY_MAPS_TOKEN": TOKEN, "WATTTIME_USER": USER, "WATTTIME_PASSWORD": PASSWORD}
+SECRETS = ENVIRON | {"EIA_API_KEY": TOKEN, "ENTSOE_API_TOKEN": TOKEN, "EMBER_API_KEY": TOKEN}
 VALUES = "select count(*) from ref.grid_intensity where file_sha256 is not null"
 PLACE = {"id": "dc1", "zone": "GB", "pue": 1.25, "hosts": ["host-*"]}
 
@@ -239,25 +241,56 @@ def test_kept_answers_can_be_read_again_to_the_same_values(home: Home) -> None:
         assert sorted((value.start_ms, value.basis, value.gco2e_per_kwh) for value in again.values) == sorted(known)
 
 
-def test_no_secret_is_in_any_file_or_table(tmp_path: Path) -> None:
-    def sections(feeds: Feeds) -> list[dict[str, Any]]:
-        names = {"US-CAL-CISO": "CAISO_NORTH"}
-        return [section("electricity_maps", ["DE"], feeds), section("watttime", ["US-CAL-CISO"], feeds, names=names)]
+def every_source_with_a_secret(feeds: Feeds) -> list[dict[str, Any]]:
+    names = {"US-CAL-CISO": "CAISO_NORTH"}
+    return [
+        section("electricity_maps", ["DE"], feeds),
+        section("watttime", ["US-CAL-CISO"], feeds, names=names),
+        section("eia", ["US-CAL-CISO"], feeds),
+        section("entsoe", ["FI"], feeds),
+        section("ember", ["DE"], feeds, since="2022-01-01", signals=["yearly"]),
+    ]
 
-    with feed_home(tmp_path / "home", sections, ENVIRON) as home:
-        home.sync()
-        home.now_ms += DAY_MS
-        # A provider that shows in its error what it was sent.
-        home.feeds.fault = lambda request, _: Reply(repr(request).encode(), 400)
-        assert home.sync().failed
-        told = " ".join(str(row) for row in home.lake.rows("select * from raw.feed_pull"))
-        told += " ".join(str(row) for row in home.lake.rows("select * from ref.grid_intensity"))
+
+def shows_what_it_was_sent(status: int) -> Callable[[Request, Reply], Reply]:
+    """Return a provider whose answer ends with all that it was sent, as EIA's does with the parameters."""
+
+    def fault(request: Request, reply: Reply) -> Reply:
+        if status != 200:
+            return Reply(repr(request).encode(), status)
+        if not reply.body.startswith(b"{"):
+            return reply._replace(body=reply.body + f"<!-- {request.path.rpartition('&')[2]} -->".encode())
+        sent = {"command": request.path, "headers": dict(request.headers)}
+        return reply._replace(body=json.dumps(json.loads(reply.body) | {"request": sent}).encode())
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("is_right", "status"), [(True, 200), (True, 400), (False, 200)], ids=["values", "error", "refusal"]
+)
+def test_no_secret_is_in_any_file_table_or_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int, *, is_right: bool
+) -> None:
+    caplog.set_level("DEBUG")
+    environ = SECRETS if is_right else {name: f"{text}/wr+ng" for name, text in SECRETS.items()}
+    with feed_home(tmp_path / "home", every_source_with_a_secret, environ) as home:
+        home.now_ms += DAY_MS  # EIA's first figures come after 26 h
+        home.feeds.fault = shows_what_it_was_sent(status)
+        report = home.sync()
+        # Who is let in and answers with 200 gives its values, whatever else it shows.
+        assert bool(report.failed) != (is_right and status == 200), [pull.detail for pull in report.failed]
+        told = [*map(str, report.left_out), caplog.text, *map(str, report.pulls)]
+        told += [str(row) for row in home.lake.rows("select * from raw.feed_pull")]
+        told += [str(row) for row in home.lake.rows("select * from ref.grid_intensity where file_sha256 is not null")]
+        sources = {pull.source for pull in report.pulls}
         files = [path for path in home.config.home.rglob("*") if path.is_file() and "lake" not in path.suffix]
-    assert any("answers" in path.parts for path in files)
-    for secret in (TOKEN, PASSWORD):
-        assert secret not in told
-        for path in files:
-            assert secret.encode() not in content_of(path), path
+    assert sources == {"electricity_maps", "watttime", "eia", "entsoe", "ember"}
+    assert status != 200 or not is_right or {path.parent.parent.name for path in files} >= sources
+    told += [content_of(path).decode("utf-8", "replace") for path in files]
+    for name in SECRETS:
+        if name != "WATTTIME_USER":
+            assert not [text for text in told if environ[name] in text or quote(environ[name], "") in text], name
 
 
 def content_of(path: Path) -> bytes:

@@ -270,11 +270,21 @@ def test_no_secret_is_seen_anywhere(stub: Stub, web: Web, caplog: pytest.LogCapt
         error = refused(lambda: web.get(f"{stub.url}/a", **asking))  # type: ignore[arg-type]
         page = web.get(f"{stub.url}/a", accept=(400,), **asking)  # type: ignore[arg-type]
         gone = refused(lambda: web.get("http://127.0.0.1:1/a", **asking))  # type: ignore[arg-type]
-    seen = [str(error), repr(error), repr(gone), page.url, repr(page.headers), caplog.text]
+    seen = [str(error), repr(error), repr(gone), page.url, repr(page.headers), caplog.text, page.body.decode()]
     assert "GET /a?key=***" in caplog.text
     assert page.url.endswith("/a?key=***")
     for text in seen:
         assert not any(form.lower() in text.lower() for form in {*forms, "abc.def"}), text
+
+
+def test_an_answer_that_repeats_the_key_is_kept_without_it_and_else_byte_by_byte(stub: Stub, web: Web) -> None:
+    before, after = b"\xff\xfe\x00 \xc3\xa9 {", b"} \r\n"
+    for written in (b"to/k+en &1%", b"to\\/k+en &1%", b"to%2fk%2Ben%20%261%25"):
+        stub.answers["/a"] = Reply(before + written + after)
+        assert web.get(f"{stub.url}/a", secrets=[SECRET]).body == before + b"***" + after
+    stub.answers["/a"] = Reply(before + "ключ".encode() + after)
+    assert web.get(f"{stub.url}/a", secrets=["ключ", ""]).body == before + b"***" + after
+    assert web.get(f"{stub.url}/a", secrets=["key"]).body == before + "ключ".encode() + after
 
 
 @pytest.mark.parametrize("token", ["a\nb", "a\r\nx: y", " token7", "ключ", "a\0"])
