@@ -10,6 +10,9 @@ from collectors.contract import Column, LandingTable
 # Without the time of judging: the same file gives the same text whenever it is taken in.
 _LATER = "'time is ' || {time} || ' ms, later than the clock here and its tolerance allow'"
 
+RANGES = {"feed_pull": ("from_ms", "to_ms")}
+"""Start and end of a range that a row speaks of by table, where the time of the row itself is another one."""
+
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
@@ -67,8 +70,9 @@ def _table_rules(table: LandingTable) -> list[tuple[str, str, str]]:
                 "'neither power_mw nor energy_mj nor gap_reason is set'",
             )
         )
-    if table.end_column is not None:
-        start, end = f'"{table.time_column}"', f'"{table.end_column}"'
+    interval = (table.time_column, table.end_column) if table.end_column is not None else RANGES.get(table.name)
+    if interval is not None:
+        start, end = (f'"{name}"' for name in interval)
         rules.append((f"{end} < {start}", "end_before_start", f"'ends at ' || {end} || ', before ' || {start}"))
     return rules
 
