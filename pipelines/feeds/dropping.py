@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,8 +80,9 @@ def land_cloud(lake: Lake, files: Sequence[Path]) -> Judged:
     else:
         from pipelines.feeds.web import Web
 
-        web, sources = Web(), (GoogleRegions(), GsfTable())
-        readings = [source.parse(publication) for source in sources for publication in source.fetch(web)]
+        with closing(Web()) as web:
+            published = [(source, one) for source in (GoogleRegions(), GsfTable()) for one in source.fetch(web)]
+        readings = [source.parse(one) for source, one in published]
     try:
         judged = judging.judge(readings, cloud_landing.region_map())
     except judging.TableTwiceError as error:
