@@ -7,7 +7,7 @@ What belongs here: the equation and its rules. What must not be here: providers'
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 STORAGE_FUELS = frozenset({"hydro_storage", "battery_storage"})
@@ -122,6 +122,23 @@ def intensity_gco2e_per_kwh(mwh_by_fuel: Mapping[str, float], factor_set: Factor
     low = _with([(mwh, used[fuel].low_gco2e_per_kwh) for fuel, mwh in mix.items()], total_mwh)
     high = _with([(mwh, used[fuel].high_gco2e_per_kwh) for fuel, mwh in mix.items()], total_mwh)
     return MixIntensity(central, low, high, total_mwh, clipped)
+
+
+def carbon_free_fraction(mwh_by_fuel: Mapping[str, float], carbon_free: Set[str]) -> float | None:
+    """Give the carbon-free share of a generation mix [1]; None if nothing was generated.
+
+    As for the intensity, negative generation is taken as zero and storage is left out. What a provider calls other is
+    not carbon-free, so the share is then a lower bound.
+
+    Args:
+        mwh_by_fuel: net generation by fuel over one interval [MWh]; keys are ``FUELS``.
+        carbon_free: the fuels that count, see ``generation_factors.carbon_free_fuels``.
+    """
+    mix = {fuel: mwh for fuel, mwh in mwh_by_fuel.items() if mwh > 0 and fuel not in STORAGE_FUELS}
+    total_mwh = math.fsum(mix.values())
+    if total_mwh == 0:
+        return None
+    return math.fsum(mwh for fuel, mwh in mix.items() if fuel in carbon_free) / total_mwh
 
 
 def _with(parts: list[tuple[float, float | None]], total_mwh: float) -> float | None:

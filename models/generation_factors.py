@@ -1,7 +1,7 @@
-"""Factor sets of generation and the providers' fuel codes, read from the packaged tables.
+"""Factor sets of generation, carbon-free fuels and the providers' fuel codes, read from the packaged tables.
 
-What belongs here: reading and checking of ``generation_factor.csv`` and ``fuel_code.csv``. What must not be here:
-equations (``generation``), or anything a provider sends.
+What belongs here: reading and checking of ``generation_factor.csv``, ``carbon_free_fuel.csv`` and ``fuel_code.csv``.
+What must not be here: equations (``generation``), or anything a provider sends.
 """
 
 from __future__ import annotations
@@ -80,6 +80,28 @@ def fuel_codes(system: str) -> dict[str, FuelCode]:
             raise row.error(msg, "stands twice")
         found[code.code] = code
     return found
+
+
+@cache
+def carbon_free_fuels() -> frozenset[str]:
+    """Give the fuels that count as carbon-free.
+
+    Raises:
+        FactorDataError: if the table holds a value that cannot be used, a fuel twice, or lacks a fuel.
+    """
+    found: dict[str, bool] = {}
+    row = None
+    for row in sourced_rows("carbon_free_fuel.csv"):
+        fuel = row.choice("fuel", FUELS - STORAGE_FUELS)
+        if fuel in found:
+            msg = "fuel"
+            raise row.error(msg, "stands twice")
+        found[fuel] = row.choice("is_carbon_free", frozenset({"true", "false"})) == "true"
+    missing = FUELS - STORAGE_FUELS - found.keys()
+    if missing and row is not None:
+        msg = "fuel"
+        raise row.error(msg, f"the table says nothing of {', '.join(sorted(missing))}")
+    return frozenset(fuel for fuel, is_carbon_free in found.items() if is_carbon_free)
 
 
 def _factor(row: Row) -> FuelFactor:

@@ -59,7 +59,8 @@ def keep_versions(inside: duckdb.DuckDBPyConnection, config: Config) -> list[str
     inside.execute(f"CREATE OR REPLACE TEMP TABLE new_version AS {version}", {"from_day": first, "to_day": last})
     _replace(inside)
     kinds = ["average", "residual"] if config.market else ["average"]
-    inside.execute(f"CREATE OR REPLACE TEMP TABLE changed_interval AS {_CHANGED}", {"kinds": kinds})
+    values = {"kinds": kinds, "has_market": config.market is not None}
+    inside.execute(f"CREATE OR REPLACE TEMP TABLE changed_interval AS {_CHANGED}", values)
     reach = max(config.grid.max_age_months, MONTHS_PER_YEAR * config.grid.max_age_years)
     days: list[tuple[Any, ...]] = []
     if inside.execute("SELECT count(*) FROM changed_interval").fetchall()[0][0]:
@@ -113,7 +114,9 @@ def _replace(inside: duckdb.DuckDBPyConnection) -> None:
 
 
 _CURRENT = (
-    "SELECT zone, valid_from, valid_to, factor_id, gco2e_per_kwh, is_estimate FROM {} "
+    # The carbon-free share makes figures of markets alone.
+    "SELECT zone, valid_from, valid_to, factor_id, gco2e_per_kwh, is_estimate, "
+    "CASE WHEN $has_market THEN carbon_free_fraction END FROM {} "
     "WHERE known_to IS NULL AND list_contains($kinds, kind)"
 )
 _CHANGED = (

@@ -31,10 +31,10 @@ _NEEDS = {
     "core.device_energy": SEGMENT_TABLES,
     "core.job_energy": PIECES,
     "core.job_slot": PIECES,
-    "core.market_hour": ("place",),
     "core.asset": ("hardware_name",),
     "core.asset_accrual": ("asset_span",),
     "mart.embodied_ledger": ("asset_span",),
+    "core.market_hour": ("place", "carbon_free_share"),
     "core.emission": ("place", "applied_factor", "operational", "residual_factor", "market_based", "embodied_rate"),
 }
 

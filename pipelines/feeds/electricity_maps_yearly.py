@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.feeds.web import Web
 
 UNIT = "gCO2eq/kWh"
+PERCENT = "%"
 FACTOR_SET = "electricity_maps_yearly"
 DAY_S = 86_400
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)", re.ASCII)
@@ -110,9 +111,31 @@ def value_of(entry: object, zone: str, year: int) -> Value | Refusal:
         if value is None:
             return Refusal("no_value", f"{zone}: the intensity of {year} is null", 1)
         grams = number(value, f"{zone}.carbonIntensity.value")
+        share = _share(entry, zone)
     except ShapeError as error:
         return Refusal("unknown_shape", str(error), 1)
-    return Value(zone, *year_ms(year), grams, "average", "lifecycle", "consumption", FACTOR_SET, is_estimate=False)
+    series = ("average", "lifecycle", "consumption", FACTOR_SET)
+    return Value(zone, *year_ms(year), grams, *series, is_estimate=False, carbon_free_fraction=share)
+
+
+def _share(entry: object, zone: str) -> float | None:
+    """Give the carbon-free share of an entry [1]; None where it states none.
+
+    Raises:
+        ShapeError: if it states one that is no percentage.
+    """
+    if not isinstance(entry, dict) or entry.get("carbonFreeEnergy") is None:
+        return None
+    where = f"{zone}.carbonFreeEnergy"
+    stated = member(entry, "carbonFreeEnergy", dict, zone)
+    unit = member(stated, "unit", str, where)
+    value = member(stated, "value", (int, float, type(None)), where)
+    if value is None:
+        return None
+    if unit != PERCENT:
+        msg = f"{where}: {PERCENT} is needed, found {shown(unit)}"
+        raise ShapeError(msg)
+    return number(value, f"{where}.value") / 100
 
 
 def _whole_years(asked: Asked) -> list[int]:

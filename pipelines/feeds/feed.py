@@ -48,6 +48,7 @@ class Value:
         factor_set: emission factors, or the version of the model, behind the value.
         is_estimate: whether the provider marks it as estimated.
         updated_ms: when the provider changed it last [epoch ms UTC]; None where it does not say.
+        carbon_free_fraction: carbon-free share of the mix [1]; None where it is not known.
     """
 
     zone: str
@@ -60,6 +61,7 @@ class Value:
     factor_set: str
     is_estimate: bool
     updated_ms: int | None = None
+    carbon_free_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ def _fault(
         lambda: _interval_fault(value, steps_s, align_s),
         lambda: _time_fault(value, asked, now_ms),
         lambda: _number_fault(value.gco2e_per_kwh),
+        lambda: _share_fault(value.carbon_free_fraction),
     )
     return next((found for check in checks if (found := check())), None)
 
@@ -150,6 +151,12 @@ def _number_fault(number: object) -> tuple[str, str] | None:
     return None
 
 
+def _share_fault(share: float | None) -> tuple[str, str] | None:
+    if share is None or 0 <= share <= 1:
+        return None
+    return "bad_value", f"a carbon-free share of {share:g} is not within 0 to 1"
+
+
 def _one_an_interval(values: list[Value], tally: Tally) -> list[Value]:
     """Give one value an interval of a series; intervals that overlap, or are stated with two numbers, go."""
     stated: dict[tuple[int, int], list[Value]] = defaultdict(list)
@@ -159,11 +166,15 @@ def _one_an_interval(values: list[Value], tally: Tally) -> list[Value]:
     for group in _overlapping(sorted(stated)):
         same = stated[group[0]]
         numbers = sorted({value.gco2e_per_kwh for value in same})
+        shares = {value.carbon_free_fraction for value in same}
         if len(group) > 1:
             detail = f"{_shown(same[0])}: overlaps {_shown(stated[group[1]][0])}"
             tally.add("bad_interval", detail, sum(len(stated[interval]) for interval in group))
         elif len(numbers) > 1:
             detail = f"{_shown(same[0])}: stated as {numbers[0]} and as {numbers[-1]} g/kWh"
+            tally.add("conflicting", detail, len(same))
+        elif len(shares) > 1:
+            detail = f"{_shown(same[0])}: stated with several carbon-free shares"
             tally.add("conflicting", detail, len(same))
         else:
             kept.append(_folded(same))

@@ -21,7 +21,8 @@ from warehouse.lake import Lake
 MAX_DETAIL_LETTERS = 500
 
 _CURRENT = """
-SELECT epoch_ms(valid_from), epoch_ms(valid_to), kind, basis, flow, factor_set, gco2e_per_kwh, is_estimate
+SELECT epoch_ms(valid_from), epoch_ms(valid_to), kind, basis, flow, factor_set, gco2e_per_kwh, is_estimate,
+    carbon_free_fraction
 FROM ref.grid_intensity
 WHERE zone = $zone AND provider = $provider AND file_sha256 IS NOT NULL AND known_to IS NULL
   AND valid_from < make_timestamptz($end_ms * 1000) AND valid_to > make_timestamptz($start_ms * 1000)
@@ -62,7 +63,11 @@ def changed(lake: Lake, source: str, asked: Asked, values: Iterable[Value]) -> l
         _CURRENT, {"zone": asked.zone, "provider": source, "start_ms": asked.start_ms, "end_ms": asked.end_ms}
     )
     known = {tuple(row[:6]): tuple(row[6:]) for row in rows}
-    return [value for value in values if known.get(_key(value)) != (value.gco2e_per_kwh, value.is_estimate)]
+    return [value for value in values if known.get(_key(value)) != _stated(value)]
+
+
+def _stated(value: Value) -> tuple[Any, ...]:
+    return value.gco2e_per_kwh, value.is_estimate, value.carbon_free_fraction
 
 
 def _key(value: Value) -> tuple[Any, ...]:

@@ -13,8 +13,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from models.generation import FUELS, STORAGE_FUELS, FactorSet, NoFactorError, intensity_gco2e_per_kwh
-from models.generation_factors import factor_sets, fuel_codes
+from models.generation import (
+    FUELS,
+    STORAGE_FUELS,
+    FactorSet,
+    NoFactorError,
+    carbon_free_fraction,
+    intensity_gco2e_per_kwh,
+)
+from models.generation_factors import carbon_free_fuels, factor_sets, fuel_codes
 from pipelines.feeds.feed import Asked, FeedError, Refusal, Value
 from pipelines.feeds.stamps import HOUR_MS, iso_of
 
@@ -249,6 +256,7 @@ def _value(
             found.clipped[code] = (count + 1, sum_mwh + mwh)
         elif mwh > 0:
             mwh_by_fuel[fuel_of[code]] += mwh
+    share = carbon_free_fraction(mwh_by_fuel, carbon_free_fuels())
     for one in sets:
         try:
             intensity = intensity_gco2e_per_kwh(mwh_by_fuel, one).gco2e_per_kwh
@@ -258,6 +266,5 @@ def _value(
         if intensity is None:
             found.refuse("no_value", "nothing was generated", span[0])
             continue
-        found.values.append(
-            Value(zone, *span, intensity, "average", one.basis, "production", one.name, is_estimate=False)
-        )
+        series = ("average", one.basis, "production", one.name)
+        found.values.append(Value(zone, *span, intensity, *series, is_estimate=False, carbon_free_fraction=share))

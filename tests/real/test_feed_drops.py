@@ -58,6 +58,19 @@ def test_the_published_intensities_of_eia_are_reproduced_from_its_generation(fee
     assert sum(refusal.values_n for refusal in found.refusals) == missing
 
 
+@pytest.mark.parametrize("zone", sorted(EIA_HOURS))
+def test_the_carbon_free_share_of_every_hour_is_that_of_the_sums_in_the_file(feeds_data: Path, zone: str) -> None:
+    path = feeds_data / "hourly" / f"eia930_generation_{zone}_2022.csv.gz"
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""]).dropna(subset=["NG_mwh"])
+    made = frame[[f"{fuel}_mwh" for fuel in EIA_FACTORS]].clip(lower=0)  # a plant's own use is no generation
+    shares = made[["WND_mwh", "SUN_mwh", "WAT_mwh", "NUC_mwh"]].sum(axis=1) / made.sum(axis=1)
+    ends_ms = pd.to_datetime(frame["period"], utc=True).map(lambda moment: int(moment.timestamp() * 1000))
+    expected = dict(zip(ends_ms, shares, strict=True))
+    found = {value.end_ms: value.carbon_free_fraction for value in dropped(path, "eia_2022").values}
+    assert found == pytest.approx({end_ms: expected[end_ms] for end_ms in found}, rel=1e-12)
+    assert len(found) == EIA_HOURS[zone]
+
+
 def test_the_spring_forward_hole_of_pjm_and_its_single_hour_are_reported(feeds_data: Path) -> None:
     found = dropped(feeds_data / "hourly" / "eia930_generation_US-MIDA-PJM_2022.csv.gz", "eia_2022")
     # Labels 2022-03-13T07 to 03-14T04 are missing, ends of hours: 22 hours from 06:00 UTC, an hour before the clock

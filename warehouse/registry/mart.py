@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from warehouse.registry.core import ALLOCATION, DAY
+from warehouse.registry.applied import DAY
+from warehouse.registry.core import ALLOCATION
 from warehouse.registry.types import Column, Table
 
 _MASS = (
@@ -252,12 +253,31 @@ MATCHING_ANNUAL = Table(
         Column("hourly_matched_kwh", "DOUBLE", "Part of the load that they cover hour by hour.", "kWh", minimum=0),
         Column("hourly_excess_kwh", "DOUBLE", "What they delivered beyond the load of its hour.", "kWh", minimum=0),
         Column("grid_carbon_free_fraction", "DOUBLE", "Carbon-free share of the grid.", "fraction", True, 0, 1),
+        Column(
+            "share_by_slot_fraction",
+            "DOUBLE",
+            "Part of the load for which that share is of its own slots.",
+            "fraction",
+            True,
+            0,
+            1,
+        ),
+        Column(
+            "share_by_year_fraction",
+            "DOUBLE",
+            "Part of the load for which it is, for some of it, the mean of a month or year.",
+            "fraction",
+            True,
+            0,
+            1,
+        ),
+        Column("share_missing_fraction", "DOUBLE", "Part of the load without a known share.", "fraction", True, 0, 1),
         Column("cfe_annual_fraction", "DOUBLE", "CFE by contracts matched by the year.", "fraction", True, 0, 1),
         Column("cfe_hourly_fraction", "DOUBLE", "CFE by contracts matched by the hour.", "fraction", True, 0, 1),
         Column(
             "cfe_score_fraction",
             "DOUBLE",
-            "24/7 CFE score: matched by the hour, the rest at the carbon-free share of the grid (of the year).",
+            "24/7 CFE score: matched by the hour, the rest at the carbon-free share of the grid.",
             "fraction",
             True,
             0,

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import factors, generation_factors, zones
-from models.generation import FUELS, STORAGE_FUELS, FactorSet, NoFactorError, intensity_gco2e_per_kwh
+from models.generation import (
+    FUELS,
+    STORAGE_FUELS,
+    FactorSet,
+    NoFactorError,
+    carbon_free_fraction,
+    intensity_gco2e_per_kwh,
+)
 from models.table import FactorDataError
 
 SETS = {(one.name, one.basis): one for sets in generation_factors.factor_sets().values() for one in sets}
@@ -52,6 +59,28 @@ def test_a_fuel_that_nobody_knows_is_refused() -> None:
 def test_no_generation_has_no_intensity() -> None:
     for mix in ({}, {"gas": 0.0}, {"gas": -1.0}, {"hydro_storage": 5.0}):
         assert intensity_gco2e_per_kwh(mix, EIA).gco2e_per_kwh is None
+
+
+def test_the_carbon_free_share_counts_neither_biomass_nor_other_nor_storage() -> None:
+    mix = {
+        "wind": 10,
+        "nuclear": 30,
+        "hydro": 20,
+        "gas": 25,
+        "biomass": 10,
+        "unknown": 5,
+        "hydro_storage": 900,
+        "coal": -7,
+    }
+    # (10 + 30 + 20) / (10 + 30 + 20 + 25 + 10 + 5) = 60 / 100
+    assert carbon_free_fraction(mix, generation_factors.carbon_free_fuels()) == 0.6
+    assert carbon_free_fraction({"hydro_storage": 5.0, "wind": -1.0}, frozenset({"wind"})) is None
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FUELS)), st.floats(-1e4, 1e6)))
+def test_a_carbon_free_share_lies_between_nothing_and_all(mix: dict[str, float]) -> None:
+    share = carbon_free_fraction(mix, generation_factors.carbon_free_fuels())
+    assert share is None or 0 <= share <= 1
 
 
 def test_low_and_high_come_from_the_ranges_or_not_at_all() -> None:
@@ -123,6 +152,8 @@ def test_namibia_is_a_zone_and_every_zone_in_use_has_a_time_zone_that_exists() -
         ("generation_factor.csv", "eia_published,gas,", "eia_published,hydro_storage,", "must be one of biomass"),
         ("fuel_code.csv", "Battery storage,battery_storage,true", "Battery storage,battery_storage,false", "not fit"),
         ("fuel_code.csv", "eia,NUC,", "eia,COL,", "stands twice"),
+        ("carbon_free_fuel.csv", "\nsolar,", "\nwind,", "stands twice"),
+        ("carbon_free_fuel.csv", "wind,true,2021,google_247_cfe,\n", "", "says nothing of wind"),
         ("zone.csv", "Europe/Andorra", "", "column time_zone: a text is needed"),
         ("zone.csv", "\nAE,", "\nAD,", "column zone: stands twice"),
     ],
@@ -139,7 +170,8 @@ def test_a_bad_row_is_refused_with_its_place(
 
 
 def _read_everything() -> None:
-    """Read the three tables anew."""
+    """Read the tables anew."""
     generation_factors.factor_sets.__wrapped__()
     generation_factors.fuel_codes.__wrapped__("eia")
+    generation_factors.carbon_free_fuels.__wrapped__()
     zones.zones.__wrapped__()

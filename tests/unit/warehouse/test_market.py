@@ -58,7 +58,7 @@ def home(
     return make_home(folder / "home", market=market or {"fallback": "location"}, instrument=chosen, facility=[PLACE])
 
 
-def land_all(config: Config, *, residual: bool = False) -> None:
+def land_all(config: Config, *, residual: bool = False, shares: tuple[float, ...] = ()) -> None:
     rows = [sample(EVENING_MS + s * 1000, power_mw=400_000) for s in range(0, 4 * 3600 + 1, 10)]
     by_hour: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
@@ -67,6 +67,8 @@ def land_all(config: Config, *, residual: bool = False) -> None:
         content = landed_bytes("power_sample", of_hour, written_ms=EVENING_MS)
         put(config.landing_path, landed_name("power_sample", hour * HOUR_MS, f"p{hour}"), content)
     grid = [intensity(EVENING_MS + hour * HOUR_MS, g) for hour, g in enumerate(LOCATION_G)]
+    for row, share in zip(grid, shares, strict=False):
+        row["carbon_free_fraction"] = share
     if residual:
         year_ms = 1_735_689_600_000  # 2025-01-01
         grid.append(intensity(year_ms, RESIDUAL_G, minutes=365 * 24 * 60, kind="residual", fetched_ms=EVENING_MS))
@@ -209,3 +211,69 @@ def test_a_volume_for_the_year_alone_matches_no_hour(tmp_path: Path) -> None:
         (row,) = lake.rows("select annual_matched_kwh, hourly_matched_kwh, hourly_excess_kwh from mart.matching_annual")
         # By the year both cover all of the load; by the hour the flat one alone delivers, 0.1 kWh in each of 4 hours.
         assert row == pytest.approx((2.0, 0.4, 0.0), rel=1e-9, abs=1e-12)
+
+
+def test_the_share_of_the_grid_in_each_hour_moves_the_score(tmp_path: Path) -> None:
+    config = home(tmp_path)
+    land_all(config, shares=(0.2, 0.4, 0.6))
+    with open_lake(config) as lake:
+        run_all(lake)
+        hours = lake.rows(
+            "select grid_carbon_free_fraction, grid_carbon_free_tier, grid_carbon_free_age_years from core.market_hour "
+            "order by hour_start"
+        )
+        yearly = lake.value(
+            "select carbon_free_fraction from ref.grid_intensity where zone = 'GB' and tier = 'zone_year' "
+            "order by valid_from desc limit 1"
+        )
+        assert hours[:3] == [(share, "zone_slot_measured", 0) for share in (0.2, 0.4, 0.6)]
+        assert hours[3] == (yearly, "zone_year", 1)  # the newest shipped year is 2024, the hour lies in 2025
+        (row,) = lake.rows(
+            "select cfe_score_fraction, grid_carbon_free_fraction, share_by_slot_fraction, share_by_year_fraction, "
+            "share_missing_fraction from mart.matching_annual"
+        )
+        # 1.1 of 2.0 kWh by contracts; 0.3 kWh are unmatched in the first, third and fourth hour.
+        score = (1.1 + 0.3 * (0.2 + 0.6 + yearly)) / 2.0
+        grid = (0.2 + 0.4 + 0.6 + yearly) / 4
+        assert row == pytest.approx((score, grid, 0.75, 0.25, 0.0), rel=1e-9, abs=1e-12)
+        assert total(lake, "location") == pytest.approx(500.0, rel=1e-9)  # a share makes no location figure
+
+
+def test_a_share_of_the_hour_weighs_by_the_load_in_each_of_its_slots(tmp_path: Path) -> None:
+    # 40 minutes from 21:20: ten of them in a half hour of 0.1, thirty in one of 0.5: (10 x 0.1 + 30 x 0.5) / 40 = 0.4.
+    config = home(tmp_path, instruments=[])
+    rows = [sample(EVENING_MS + s * 1000, power_mw=400_000) for s in range(20 * 60, 3601, 10)]
+    content = landed_bytes("power_sample", rows, written_ms=EVENING_MS)
+    put(config.landing_path, landed_name("power_sample", EVENING_MS, "p"), content)
+    halves = [
+        intensity(EVENING_MS + half * HOUR_MS // 2, 100.0, minutes=30, carbon_free_fraction=share)
+        for half, share in enumerate((0.1, 0.5))
+    ]
+    land(config, halves, "grid", written_ms=EVENING_MS)
+    with open_lake(config) as lake:
+        run_all(lake)
+        (row,) = lake.rows("select load_kwh, grid_carbon_free_fraction, grid_carbon_free_tier from core.market_hour")
+        assert row == (pytest.approx(0.4 * 40 / 60 * 1.25), pytest.approx(0.4, rel=1e-9), "zone_slot_measured")
+
+
+def test_another_share_alone_is_a_new_version_and_computes_its_day_again(tmp_path: Path) -> None:
+    config = home(tmp_path, instruments=[])
+    land_all(config, shares=(0.2, 0.2, 0.2, 0.2))
+    with open_lake(config) as lake:
+        run_all(lake)
+        emitted = "select sum(gco2e) from core.emission where method = 'location'"
+        before = lake.value(emitted)
+        later = EVENING_MS + 12 * HOUR_MS
+        land(config, [intensity(EVENING_MS, 100.0, carbon_free_fraction=0.8, fetched_ms=later)], "again")
+        report = run_all(lake)
+        assert report.days == ["2025-03-03"]
+        versions = lake.rows(
+            "select carbon_free_fraction, epoch_ms(known_to) from ref.grid_intensity "
+            "where file_sha256 is not null and epoch_ms(valid_from) = $at order by known_from",
+            {"at": EVENING_MS},
+        )
+        assert versions == [(0.2, later), (0.8, None)]
+        # No contract: the score is the grid's, (0.8 + 3 x 0.2) / 4 = 0.35.
+        assert lake.value("select cfe_score_fraction from mart.matching_annual") == pytest.approx(0.35, rel=1e-9)
+        assert lake.value(emitted) == before
+        assert lake.value("select count(*) from audit.restatement where period = 'day'") == 0

@@ -1,37 +1,29 @@
 -- Load of a market boundary in an hour against what contracts delivered in it.
 -- grain: market boundary x hour    keys: market_boundary, hour_start    units: kWh, gCO2e
--- inputs: core.job_slot, place (temporary), ref.instrument, ref.market_zone, raw.instrument_volume,
---         ref.grid_intensity
--- $day: the day to compute; $has_market: whether market-based accounting is configured; $max_age_years: oldest year that may
--- stand in for another
+-- inputs: core.job_slot, place (temporary), carbon_free_share (temporary), ref.instrument, ref.market_zone,
+--         raw.instrument_volume
+-- $day: the day to compute; $has_market: whether market-based accounting is configured
 --
 -- Instruments are used in their order, each at most for what it delivered in the hour and for what the ones before it left
 -- of the load; what is left of them is lost. A volume for the year alone matches no hour. A zone that no boundary names is
--- matched in its country.
+-- matched in its country. The carbon-free share of the grid weighs by the load of each slot and zone; its tier is the worst.
 with market as (select zone, market_boundary from lake.ref.market_zone where known_to is null),
-grid as (
-    select zone.zone, carbon_free_fraction
-    from (select distinct zone from lake.core.job_slot where day = $day) as zone
-    join lake.ref.grid_intensity as stated using (zone)
-    where carbon_free_fraction is not null and known_to is null
-        and abs(year(cast($day as date)) - year(valid_from at time zone 'UTC')) <= $max_age_years
-    qualify row_number() over (
-        partition by zone.zone
-        order by abs(year(cast($day as date)) - year(valid_from at time zone 'UTC')), valid_from
-    ) = 1
-),
 load as (
     select hour_start, market_boundary,
         exact_sum(kwh) as load_kwh,
         case when count(*) filter (where carbon_free_fraction is null) = 0
-            then exact_sum(kwh * carbon_free_fraction) / nullif(exact_sum(kwh), 0) end as grid_carbon_free_fraction
+            then exact_sum(kwh * carbon_free_fraction) / nullif(exact_sum(kwh), 0) end as grid_carbon_free_fraction,
+        case when count(*) filter (where carbon_free_fraction is null) = 0
+            then max_by(tier, rank) else 'missing' end as grid_carbon_free_tier,
+        case when count(*) filter (where carbon_free_fraction is null) = 0
+            then max(age_years) end as grid_carbon_free_age_years
     from (
         select hour_start, coalesce(market.market_boundary, split_part(slot.zone, '-', 1)) as market_boundary,
-            energy_j / 3.6e6 * coalesce(place.pue, 1) as kwh, carbon_free_fraction
+            energy_j / 3.6e6 * coalesce(place.pue, 1) as kwh, carbon_free_fraction, tier, rank, age_years
         from lake.core.job_slot as slot
         left join place on place.facility = slot.facility
         left join market on market.zone = slot.zone
-        left join grid on grid.zone = slot.zone
+        left join carbon_free_share as share on share.zone = slot.zone and share.slot_start = slot.slot_start
         where day = $day and slot.zone is not null and $has_market
     )
     group by all
@@ -86,7 +78,7 @@ select
     greatest(coalesce(contract_kwh, 0) - coalesce(matched_kwh, 0), 0) as excess_kwh,
     coalesce(carbon_free_kwh, 0) as carbon_free_kwh,
     coalesce(matched_gco2e, 0) as matched_gco2e,
-    grid_carbon_free_fraction
+    grid_carbon_free_fraction, grid_carbon_free_tier, grid_carbon_free_age_years
 from load
 left join contract using (hour_start, market_boundary)
 order by market_boundary, hour_start

@@ -1,6 +1,6 @@
--- What was known of some intervals of grid intensity, from when to when: a new version where the value, or whether it is an
--- estimate, changed from one answer of the provider to the next.
--- grain: series x interval x version    keys: factor_id, valid_from, valid_to, known_from    units: gCO2e/kWh
+-- What was known of some intervals of grid intensity, from when to when: a new version where the value, its
+-- carbon-free share, or whether it is an estimate, changed from one answer of the provider to the next.
+-- grain: series x interval x version    keys: factor_id, valid_from, valid_to, known_from    units: gCO2e/kWh, 1
 -- inputs: raw.grid_intensity, touched_interval (temporary: keys of the intervals)    $from_day, $to_day: their days
 --
 -- A value counts as known from the moment at which it was fetched, so that the same landed files give the same versions in
@@ -23,6 +23,7 @@ changed as (
     )
     qualify gco2e_per_kwh is distinct from lag(gco2e_per_kwh) over answer
         or is_estimate is distinct from lag(is_estimate) over answer
+        or carbon_free_fraction is distinct from lag(carbon_free_fraction) over answer
 ),
 version as (
     select *, end_ms - start_ms as length_ms,
@@ -40,7 +41,7 @@ select
     cast(null as double) as low_gco2e_per_kwh,
     gco2e_per_kwh,
     cast(null as double) as high_gco2e_per_kwh,
-    cast(null as double) as carbon_free_fraction,
+    carbon_free_fraction,
     kind, basis, flow,
     case
         when length_ms <= 3600000 then if(is_estimate, 'zone_slot_estimated', 'zone_slot_measured')

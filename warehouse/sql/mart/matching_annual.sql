@@ -15,7 +15,10 @@ with hourly as (
             then exact_sum(unmatched_kwh * grid_carbon_free_fraction) end as grid_carbon_free_kwh,
         case when count(*) filter (where grid_carbon_free_fraction is null) = 0
             then exact_sum(load_kwh * grid_carbon_free_fraction) / nullif(exact_sum(load_kwh), 0)
-        end as grid_carbon_free_fraction
+        end as grid_carbon_free_fraction,
+        exact_sum(case when grid_carbon_free_tier in ('zone_slot_measured', 'zone_slot_estimated') then load_kwh else 0 end)
+            as slot_share_kwh,
+        exact_sum(case when grid_carbon_free_tier = 'missing' then load_kwh else 0 end) as missing_share_kwh
     from lake.core.market_hour
     group by all
 ),
@@ -68,6 +71,9 @@ select
     coalesce(annual.matched_gco2e, 0) as annual_matched_gco2e,
     hourly_contract_kwh, hourly_matched_kwh, hourly_excess_kwh,
     grid_carbon_free_fraction,
+    slot_share_kwh / nullif(load_kwh, 0) as share_by_slot_fraction,
+    greatest(load_kwh - slot_share_kwh - missing_share_kwh, 0) / nullif(load_kwh, 0) as share_by_year_fraction,
+    missing_share_kwh / nullif(load_kwh, 0) as share_missing_fraction,
     coalesce(annual.carbon_free_kwh, 0) / nullif(load_kwh, 0) as cfe_annual_fraction,
     hourly_carbon_free_kwh / nullif(load_kwh, 0) as cfe_hourly_fraction,
     (hourly_carbon_free_kwh + grid_carbon_free_kwh) / nullif(load_kwh, 0) as cfe_score_fraction

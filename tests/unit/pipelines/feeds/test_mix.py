@@ -36,6 +36,15 @@ def test_quarter_hours_beside_hours_give_hours() -> None:
     ]
 
 
+def test_every_factor_set_has_the_same_carbon_free_share() -> None:
+    found = mix(
+        of("B04", 0, 1, 100), of("B14", 0, 1, 250), of("B01", 0, 1, 50), sets=("ipcc_ar5", "electricity_maps_default")
+    )
+    # 250 of 400 MWh are nuclear; biomass (B01) does not count.
+    assert {value.carbon_free_fraction for value in found.values} == {0.625}
+    assert len(found.values) == 3
+
+
 def test_a_step_may_change_from_half_hours_to_quarter_hours() -> None:
     parts = [of("B04", start, 0.5, 5) for start in (0, 0.5)] + [of("B04", 1 + n / 4, 0.25, 5) for n in range(4)]
     lengths = [(value.end_ms - value.start_ms) // 60_000 for value in mix(*parts).values]
