@@ -3,7 +3,8 @@
 What belongs here: the question for one day and one moment. What must not be here: which factor applies
 (``warehouse/sql/core/grid_factor.sql``), equations, or anything that is written into the lake.
 
-Only grid factors are taken back in time. Energy, jobs, and what the configuration states of places are those of now.
+Only grid factors, and the PUE of cloud regions that landed, are taken back in time. Energy, jobs, and what the
+configuration states of places are those of now.
 What the program itself ships counts as known since the lake took it in: a moment before that rests on feeds and drops.
 """
 
@@ -48,9 +49,12 @@ def emissions_as_known(lake: Lake, day: str, known_at: datetime) -> list[dict[st
         raise ValueError(msg)
     prepare(lake, day)
     values = parameters(lake.connection, lake.config, "", day) | {"known_at": known_at}
-    for name, layer in (("place", "place"), ("applied_factor", "grid_factor"), ("operational", "operational")):
+    for name, layer in (("place", "place_factor"), ("applied_factor", "grid_factor"), ("operational", "operational")):
         text = sql_text("core", layer)
-        lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", bound(text, values))
+        columns = "facility, pue, grid_loss_fraction" if name == "place" else "*"
+        lake.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {columns} FROM ({text})", bound(text, values)
+        )
     return _dicts(lake.connection.execute(_ROWS, {"day": only_day}))
 
 

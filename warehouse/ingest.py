@@ -27,7 +27,7 @@ from collectors.landing.reader import (
     landed_name_problem,
     read_landed,
 )
-from warehouse import files, intensities, jobs, journal, merge, samples, staging
+from warehouse import cloud_regions, files, intensities, jobs, journal, merge, samples, staging
 from warehouse.lake import Lake
 from warehouse.landed import batches, landed_files, remove_empty_folders
 from warehouse.reasons import FILE_REASONS
@@ -341,6 +341,8 @@ def _commit(
             jobs.note_jobs(inside)
         if table.name == intensities.LANDED:
             days.update(intensities.keep_versions(inside, lake.config))
+        if table.name == cloud_regions.LANDED:
+            days.update(cloud_regions.keep_versions(inside))
         inside.execute("INSERT INTO lake.raw.quarantine_row BY NAME SELECT *, now() AS first_seen FROM bad")
         staging.write_ledger(inside, [(one.landed, one.relative, rejected) for one in fresh])
         for one in fresh if again else ():

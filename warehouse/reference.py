@@ -34,8 +34,8 @@ _ARROW = {
 _KNOWN = ("known_from", "known_to")
 _STANDING = "ref.*"
 _METRIC_OF = {"pue": ("pue", "1"), "wue_l_per_kwh": ("wue", "l/kWh")}
-FED = "ref.grid_intensity"
-"""The table that holds rows of feeds beside those of the program (``intensities``)."""
+FED = ("ref.grid_intensity", "ref.cloud_region_factor")
+"""Tables that hold landed rows beside those of the program (``intensities``, ``cloud_regions``)."""
 
 
 def _grid_intensity(_: Config) -> Rows:
@@ -79,10 +79,12 @@ def _grid_tier(_: Config) -> Rows:
 
 
 def _cloud_region_factor(_: Config) -> Rows:
-    nothing = {"value": None, "zone": None, "unit": None, "year": None, "confidence": None}
+    empty = ("value", "zone", "unit", "year", "valid_from", "valid_to", "basis", "confidence", "flags", "file_sha256")
+    nothing: dict[str, Any] = dict.fromkeys(empty)
     zones = [
         nothing
         | {
+            "factor_id": f"grid_zone.{entry.source_id}.{entry.provider}.{entry.region}",
             "provider": entry.provider,
             "region": entry.region,
             "metric": "grid_zone",
@@ -95,16 +97,20 @@ def _cloud_region_factor(_: Config) -> Rows:
     figures = [
         nothing
         | {
+            "factor_id": f"{metric}.{entry.source_id}.{entry.provider}.{entry.region}.{entry.year}",
             "provider": entry.provider,
             "region": entry.region,
-            "metric": _METRIC_OF[entry.metric][0],
+            "metric": metric,
             "value": entry.value,
-            "unit": _METRIC_OF[entry.metric][1],
+            "unit": unit,
             "year": entry.year,
+            "valid_from": f"{entry.valid_from}T00:00:00Z",
+            "valid_to": f"{entry.valid_to}T00:00:00Z",
             "confidence": entry.tier,
             "source": entry.source_id,
         }
         for entry in factors.region_figures()
+        for metric, unit in (_METRIC_OF[entry.metric],)
     ]
     return zones + figures
 
@@ -337,7 +343,7 @@ def _sync_table(lake: Lake, entry: Table, rows: Rows) -> int:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT {typed} FROM wanted_rows")
     finally:
         connection.unregister("wanted_rows")
-    ours = "known_to IS NULL AND file_sha256 IS NULL" if entry.qualified == FED else "known_to IS NULL"
+    ours = "known_to IS NULL AND file_sha256 IS NULL" if entry.qualified in FED else "known_to IS NULL"
     current = f"SELECT {names} FROM {entry.qualified} WHERE {ours}"
     differs = f"SELECT count(*) FROM (({current} EXCEPT FROM wanted) UNION ALL (FROM wanted EXCEPT {current}))"
     if not lake.value(differs):

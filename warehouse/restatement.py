@@ -1,8 +1,8 @@
 """Restatements: what changed in a month that was closed, and what other grid factors made of a day.
 
 What belongs here: the comparison of a partition before and after a computation. A month is closed some days after its
-end; changes before that are the ordinary growth of provisional figures and are not restatements. A grid factor that
-takes the place of another is noted for every day, closed or not: it links a provisional figure with the final one.
+end; changes before that are the ordinary growth of provisional figures and are not restatements. A grid factor or a PUE
+that takes the place of another is noted for every day, closed or not: it links a provisional figure with the final one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def note_restatements(connection: duckdb.DuckDBPyConnection, month: str, before:
 
 
 def factors_before(connection: duckdb.DuckDBPyConnection, day: str) -> str | None:
-    """Keep the grid factors of a day as they stand in the temporary table ``old_factor``.
+    """Keep the factors of a day as they stand in the temporary tables ``old_factor`` (grid) and ``old_place`` (PUE).
 
     Args:
         connection: a connection in a transaction.
@@ -88,15 +88,18 @@ def factors_before(connection: duckdb.DuckDBPyConnection, day: str) -> str | Non
     ).fetchall()
     if not found:
         return None
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE old_factor AS FROM lake.core.grid_factor WHERE day = $day",
-        {"day": date.fromisoformat(day)},
-    )
+    for name, former in (("old_factor", "grid_factor"), ("old_place", "place_factor")):
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS FROM lake.core.{former} WHERE day = $day",
+            {"day": date.fromisoformat(day)},
+        )
     return str(found[0][0])
 
 
 def note_factor_changes(connection: duckdb.DuckDBPyConnection, old_run: str, values: dict[str, Any]) -> int:
-    """Write a row for what each other grid factor made of a day; both sides are worked out from the energy of today.
+    """Write a row for what each other factor made of a day; all sides are worked out from the energy of today.
+
+    First the grid factors change, by the PUE of before, then the PUE, by the grid factors of now: the rows add up.
 
     Args:
         connection: a connection in the transaction that computed the day, after ``factors_before``.
@@ -106,21 +109,45 @@ def note_factor_changes(connection: duckdb.DuckDBPyConnection, old_run: str, val
     Returns:
         Rows written.
     """
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE place AS {_FORMER_PLACE}", {"day": values["day"]})
     changed = sql_text("ingest", "changed_factor")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_factor AS {changed}", bound(changed, values))
-    if not connection.execute("SELECT count(*) FROM changed_factor").fetchall()[0][0]:
-        return 0
-    operational = sql_text("core", "operational")
-    for side in ("old", "new"):
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE applied_factor AS "
-            "SELECT * EXCLUDE (side) FROM changed_factor WHERE side = $side",
-            {"side": side},
-        )
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {side}_operational AS {operational}", bound(operational, values)
-        )
-    rows = sql_text("ingest", "day_restatement")
+    written = 0
+    if connection.execute("SELECT count(*) FROM changed_factor").fetchall()[0][0]:
+        for side in ("old", "new"):
+            connection.execute(
+                "CREATE OR REPLACE TEMP TABLE applied_factor AS "
+                "SELECT * EXCLUDE (side) FROM changed_factor WHERE side = $side",
+                {"side": side},
+            )
+            _work_out(connection, f"{side}_operational", "operational", values)
+        written += _write(connection, "day_restatement", old_run, values)
+    changed = sql_text("ingest", "changed_place")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_place AS {changed}", bound(changed, values))
+    if connection.execute("SELECT count(*) FROM changed_place").fetchall()[0][0]:
+        _work_out(connection, "applied_factor", "applied_factor", values)
+        _work_out(connection, "old_operational", "operational", values)
+        _work_out(connection, "place", "place", values)
+        _work_out(connection, "new_operational", "operational", values)
+        written += _write(connection, "day_place_restatement", old_run, values)
+    return written
+
+
+_FORMER_PLACE = """
+SELECT facility, pue, grid_loss_fraction FROM old_place
+UNION ALL
+SELECT facility, pue, grid_loss_fraction FROM lake.core.place_factor
+WHERE day = $day AND facility NOT IN (SELECT facility FROM old_place)
+"""
+
+
+def _work_out(connection: duckdb.DuckDBPyConnection, name: str, sql: str, values: dict[str, Any]) -> None:
+    text = sql_text("core", sql)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", bound(text, values))
+
+
+def _write(connection: duckdb.DuckDBPyConnection, sql: str, old_run: str, values: dict[str, Any]) -> int:
+    rows = sql_text("ingest", sql)
     written = connection.execute(
         "INSERT INTO lake.audit.restatement BY NAME "
         "SELECT 'day' AS period, $day AS start, *, $old_run AS old_calc_run_id, "

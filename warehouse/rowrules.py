@@ -70,6 +70,10 @@ def _table_rules(table: LandingTable) -> list[tuple[str, str, str]]:
                 "'neither power_mw nor energy_mj nor gap_reason is set'",
             )
         )
+    if table.name == "cloud_region_factor":
+        # As for what is shipped (``models.regions``).
+        detail = "'PUE is ' || value || '; allowed: 1 to 3'"
+        rules.append(("metric = 'pue' AND (value < 1 OR value > 3)", "pue_out_of_range", detail))
     interval = (table.time_column, table.end_column) if table.end_column is not None else RANGES.get(table.name)
     if interval is not None:
         start, end = (f'"{name}"' for name in interval)

@@ -36,6 +36,7 @@ DAILY = (
     "core.device_energy",
     "core.job_energy",
     "core.job_slot",
+    "core.place_factor",
     "core.grid_factor",
     "core.market_hour",
     "core.emission",

@@ -43,6 +43,41 @@ GRID_FACTOR = Table(
     bookkeeping=("known_from",),
 )
 
+PLACE_FACTOR = Table(
+    "core",
+    "place_factor",
+    "The power usage effectiveness that was applied to the energy of a place on a day, and on what it rests; a place "
+    "without any is a row.",
+    grain="day x facility",
+    key=("day", "facility"),
+    columns=(
+        DAY,
+        Column("facility", "VARCHAR", "Facility id or provider/region."),
+        Column("factor_id", "VARCHAR", "Figure, see ref.cloud_region_factor; NULL where none is known.", nullable=True),
+        Column(
+            "tier",
+            "VARCHAR",
+            "facility (the configuration states it), region_period (a published figure whose period holds the day), "
+            "region_other_period (of the nearest year) or missing.",
+        ),
+        Column("pue", "DOUBLE", "Power usage effectiveness; NULL where not known.", nullable=True, minimum=1),
+        Column(
+            "grid_loss_fraction",
+            "DOUBLE",
+            "Part of the electricity fed into the grid that is lost on its way; NULL where not known.",
+            "fraction",
+            True,
+            0,
+            1,
+        ),
+        Column("source", "VARCHAR", "Who states it, and for which year; NULL where none is known.", nullable=True),
+        Column("age_years", "INTEGER", "Years between the figure's period and the day.", "years", True, 0),
+        Column("known_from", "TIMESTAMPTZ", "When a landed figure became known; NULL of others.", nullable=True),
+    ),
+    partition="day",
+    published=True,
+)
+
 MARKET_HOUR = Table(
     "core",
     "market_hour",

@@ -119,8 +119,8 @@ FINDING = Table(
 RESTATEMENT = Table(
     "audit",
     "restatement",
-    "A figure that changed: a closed month, or the operational emissions of a day by another grid factor; old and new "
-    "value and the cause.",
+    "A figure that changed: a closed month, or the operational emissions of a day by another grid factor or PUE; old "
+    "and new value and the cause.",
     grain="period x start x org x phase_group x zone x cause x old tier x new tier x change",
     key=("period", "start", "org", "phase_group", "zone", "cause", "old_tier", "new_tier", "restated_at"),
     columns=(
@@ -133,7 +133,8 @@ RESTATEMENT = Table(
             "cause",
             "VARCHAR",
             "Of a month: late_data, or factor, configuration or method. Of a day: grid_arrived (a factor of a better "
-            "tier took the place of a provisional one), grid_revised (another value of the tier) or grid_withdrawn.",
+            "tier took the place of a provisional one), grid_revised (another value of the tier) or grid_withdrawn; "
+            "pue_arrived, pue_revised and pue_withdrawn likewise.",
         ),
         Column("old_tier", "VARCHAR", "Tier of the factor before, of a day.", nullable=True),
         Column("new_tier", "VARCHAR", "Tier of the factor after, of a day.", nullable=True),

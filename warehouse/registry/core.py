@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warehouse.registry.applied import DAY, GRID_FACTOR, HOUR, MARKET_HOUR
+from warehouse.registry.applied import DAY, GRID_FACTOR, HOUR, MARKET_HOUR, PLACE_FACTOR
 from warehouse.registry.types import Column, Table
 
 _SERIES = (
@@ -321,6 +321,7 @@ TABLES = (
     JOB_HOLD,
     JOB_ENERGY,
     JOB_SLOT,
+    PLACE_FACTOR,
     GRID_FACTOR,
     MARKET_HOUR,
     EMISSION,

@@ -27,20 +27,27 @@ def _interval(name: str, unit: str, what: str) -> tuple[Column, Column, Column]:
 CLOUD_REGION_FACTOR = Table(
     "ref",
     "cloud_region_factor",
-    "A figure of a cloud region: grid zone, power usage effectiveness, water usage effectiveness.",
-    grain="provider x region x metric x year x known_from",
-    key=("provider", "region", "metric", "year", "known_from"),
+    "A figure of a cloud region: grid zone, power and water usage effectiveness, and what publications that landed "
+    "state of it. Nothing is overwritten.",
+    grain="factor x known_from",
+    key=("factor_id", "known_from"),
     columns=(
+        Column("factor_id", "VARCHAR", "Identifier: metric, source, region and period of the figure."),
         Column("provider", "VARCHAR", "Cloud provider."),
         Column("region", "VARCHAR", "Region of the provider; * for its average, which answers for no region."),
-        Column("metric", "VARCHAR", "grid_zone, pue or wue."),
+        Column("metric", "VARCHAR", "grid_zone, or a metric of raw.cloud_region_factor."),
         Column("value", "DOUBLE", "The figure; NULL for grid_zone.", nullable=True),
         Column("zone", "VARCHAR", "Grid zone; NULL for other metrics.", nullable=True),
         Column("unit", "VARCHAR", "Unit of the value.", nullable=True),
-        Column("year", "INTEGER", "Year that the figure describes.", nullable=True),
+        Column("year", "INTEGER", "Year that the figure describes, as its source names it.", nullable=True),
+        Column("valid_from", "TIMESTAMPTZ", "Start of that year or period; NULL for grid_zone.", nullable=True),
+        Column("valid_to", "TIMESTAMPTZ", "End of it (exclusive); NULL for grid_zone.", nullable=True),
+        Column("basis", "VARCHAR", "Of an intensity: lifecycle or operational; NULL where not stated.", nullable=True),
         Column(
             "confidence", "VARCHAR", "How sure the mapping is; of a figure region or provider_average.", nullable=True
         ),
+        Column("flags", "VARCHAR", "Faults of the publication that do not touch the value, by name.", nullable=True),
+        Column("file_sha256", "VARCHAR", "Landed file of the figure; NULL for the shipped tables.", nullable=True),
         Column("source", "VARCHAR", "Publication that states it."),
         *KNOWN,
     ),

@@ -1,6 +1,6 @@
 -- The places where energy was used: grid zone, PUE that was applied, energy.
 -- grain: region    keys: region    units: kWh, 1
--- inputs: mart.footprint_daily, ref.facility, ref.cloud_region_factor
+-- inputs: mart.footprint_daily, core.place_factor, ref.facility
 with used as (
     select
         region,
@@ -13,12 +13,11 @@ with used as (
     group by region
 ),
 stated as (
-    select facility as region, pue, ownership, 'wattledger.toml' as source from ref.facility where known_to is null
-    union all
-    select provider || '/' || region, value, 'cloud', source || coalesce(' ' || year, '')
-    from ref.cloud_region_factor
-    where metric = 'pue' and known_to is null
-    qualify row_number() over (partition by provider, region order by year desc) = 1
+    -- Of the newest day.
+    select place.facility as region, place.pue, if(configured.facility is null, 'cloud', ownership) as ownership, source
+    from core.place_factor as place
+    left join (from ref.facility where known_to is null) as configured on configured.facility = place.facility
+    qualify row_number() over (partition by place.facility order by day desc) = 1
 )
 select used.region, used.zone, stated.pue, stated.ownership, stated.source, used.it_kwh, used.estimated_kwh,
     used.facility_kwh, used.unlocated_kwh

@@ -313,9 +313,11 @@ def _fill(connection: duckdb.DuckDBPyConnection, scenario: Scenario) -> None:
          "known_from": known},
         {"facility": "lab", "position": 1, "ownership": "leased", "hosts": ["lab-*"], "known_from": known},
     ])  # fmt: skip
-    insert(connection, "ref.cloud_region_factor", [
-        {"provider": "aws", "region": "eu-north-1", "metric": "pue", "value": 1.1, "unit": "1", "year": 2024,
-         "source": "AWS sustainability page", "known_from": known},
+    places = [("hall-a", "facility", 1.22, "wattledger.toml"), ("lab", "missing", None, None)]
+    places.append(("aws/eu-north-1", "region_period", 1.1, "AWS sustainability page 2024"))
+    insert(connection, "core.place_factor", [
+        {"day": scenario.first, "facility": facility, "tier": tier, "pue": pue, "source": source}
+        for facility, tier, pue, source in places
     ])  # fmt: skip
     insert(connection, "ref.source_uncertainty", [
         {"source": "nvml_energy", "low_factor": 0.95, "high_factor": 1.06, "reference": "Part-time measurements (2024)",
