@@ -109,6 +109,8 @@ def note_factor_changes(connection: duckdb.DuckDBPyConnection, old_run: str, val
     Returns:
         Rows written.
     """
+    changed = sql_text("ingest", "changed_place")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_place AS {changed}", bound(changed, values))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE place AS {_FORMER_PLACE}", {"day": values["day"]})
     changed = sql_text("ingest", "changed_factor")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_factor AS {changed}", bound(changed, values))
@@ -122,8 +124,6 @@ def note_factor_changes(connection: duckdb.DuckDBPyConnection, old_run: str, val
             )
             _work_out(connection, f"{side}_operational", "operational", values)
         written += _write(connection, "day_restatement", old_run, values)
-    changed = sql_text("ingest", "changed_place")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_place AS {changed}", bound(changed, values))
     if connection.execute("SELECT count(*) FROM changed_place").fetchall()[0][0]:
         _work_out(connection, "applied_factor", "applied_factor", values)
         _work_out(connection, "old_operational", "operational", values)
@@ -134,10 +134,10 @@ def note_factor_changes(connection: duckdb.DuckDBPyConnection, old_run: str, val
 
 
 _FORMER_PLACE = """
-SELECT facility, pue, grid_loss_fraction FROM old_place
+SELECT facility, pue, grid_loss_fraction FROM old_place SEMI JOIN changed_place USING (facility)
 UNION ALL
-SELECT facility, pue, grid_loss_fraction FROM lake.core.place_factor
-WHERE day = $day AND facility NOT IN (SELECT facility FROM old_place)
+SELECT facility, pue, grid_loss_fraction FROM lake.core.place_factor ANTI JOIN changed_place USING (facility)
+WHERE day = $day
 """
 
 

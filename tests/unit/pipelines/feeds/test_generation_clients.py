@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipelines.feeds.eia import Eia
-from pipelines.feeds.electricity_maps_yearly import ElectricityMapsYearly
+from pipelines.feeds.electricity_maps_yearly import ElectricityMapsYearly, value_of
 from pipelines.feeds.ember import Ember
 from pipelines.feeds.entsoe import Entsoe
-from pipelines.feeds.feed import Asked, Feed, FeedError, Page, Settings
+from pipelines.feeds.feed import Asked, Feed, FeedError, Page, Refusal, Settings, Value
 from pipelines.feeds.web import Web
 from tests.support.feed_server import HOUR_MS, TOKEN, Feeds, millis, serving_feeds
 from tests.support.generation_services import acknowledged
@@ -268,3 +268,13 @@ def test_a_document_type_is_refused_before_anything_is_read(declared: str) -> No
     with pytest.raises(FeedError, match="declares a document type or an entity") as raised:
         entsoe().parse([replace(sound, body=declared.encode() + sound.body)], FI)
     assert raised.value.reason == "not_the_format"
+
+
+def test_the_carbon_free_share_of_a_yearly_file_is_a_fraction_or_not_known() -> None:
+    entry: dict[str, object] = {"carbonIntensity": {"value": 447, "unit": "gCO2eq/kWh"}}
+    share = {"value": 11, "unit": "%"}
+    found = [value_of(entry | more, "AE", 2021) for more in ({}, {"carbonFreeEnergy": share})]
+    assert [one.carbon_free_fraction for one in found if isinstance(one, Value)] == [None, 0.11]
+    refused = value_of(entry | {"carbonFreeEnergy": share | {"unit": "fraction"}}, "AE", 2021)
+    assert isinstance(refused, Refusal)
+    assert "AE.carbonFreeEnergy: % is needed" in refused.detail
