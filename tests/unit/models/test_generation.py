@@ -153,7 +153,7 @@ def test_namibia_is_a_zone_and_every_zone_in_use_has_a_time_zone_that_exists() -
         ("fuel_code.csv", "Battery storage,battery_storage,true", "Battery storage,battery_storage,false", "not fit"),
         ("fuel_code.csv", "eia,NUC,", "eia,COL,", "stands twice"),
         ("carbon_free_fuel.csv", "\nsolar,", "\nwind,", "stands twice"),
-        ("carbon_free_fuel.csv", "wind,true,2021,google_247_cfe,\n", "", "says nothing of wind"),
+        ("carbon_free_fuel.csv", "wind,true,2020,google_247_cfe,\n", "", "says nothing of wind"),
         ("zone.csv", "Europe/Andorra", "", "column time_zone: a text is needed"),
         ("zone.csv", "\nAE,", "\nAD,", "column zone: stands twice"),
     ],
