@@ -183,7 +183,10 @@ def drop(ctx: click.Context, data: Path, description: Path, config_path: Path | 
 def _show_drop(found: Drop, new_n: int) -> None:
     say(f"{found.provider}: {len(found.values):,} values, {new_n:,} of them new or revised. Licence: {found.licence}")
     for refusal in found.refusals[:SHOWN]:
-        say(f"REFUSED {refusal.values_n:,} values: {refusal.reason}: {refusal.detail}")
+        if refusal.values_n or refusal.reason != "sun_misplaced":
+            say(f"REFUSED {refusal.values_n:,} values: {refusal.reason}: {refusal.detail}")
+        else:
+            say(f"NOTE {refusal.reason}: {refusal.detail}; the values went in")
     for gap in found.gaps[:SHOWN]:
         hours = (gap.end_ms - gap.start_ms) / MS_PER_H
         say(

@@ -33,6 +33,7 @@ READ_REASONS = {
     "conflicting": "the same interval is stated with two values",
     "unknown_fuel": "a kind of generation that the factor set does not know",
     "no_value": "the provider states that it has no value (null)",
+    "sun_misplaced": "solar generation lies hours away from solar noon: intervals seem to be labelled wrong; a note",
 }
 """Reasons for which a part of an answer, or all of it, is not taken."""
 
