@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipelines.feeds.cloud.publication import UNKNOWN_DATE
 from pipelines.feeds.feed import FeedError, Page
 
 API = "https://api.github.com/repos"
@@ -20,6 +19,8 @@ NEWEST = "HEAD"
 """Stands for the newest commit in an address, where its id is not known."""
 CAP_BYTES = 4 << 20
 """Largest file that is taken [bytes]; the largest published table is 50 kB."""
+UNKNOWN_DATE = "unknown"
+"""Stands for the date of a publication where nothing tells it."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

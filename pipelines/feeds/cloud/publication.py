@@ -11,15 +11,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pipelines.feeds.cloud.faults import FAULTS
+from pipelines.feeds.cloud.github import UNKNOWN_DATE, Asks
 
-if TYPE_CHECKING:
-    from pipelines.feeds.cloud.github import Asks
-
-UNKNOWN_DATE = "unknown"
-"""Stands for the date of publication where the publication tells none."""
 FISCAL_START_MONTH = {"azure": 7}
 """First month of the year in which a provider states its PUE and WUE, where it is not January: Microsoft's fiscal year
 N runs from July N-1 to June N."""
