@@ -114,10 +114,13 @@ def next_requests(state: LedgerState, now_s: float) -> list[Request]:
 
 
 def _publication_is_due(state: LedgerState, *, waiting: bool) -> bool:
-    """Tell whether the published file lags behind; for ledgers alone it waits until no day is to do."""
-    if state.computed != state.published_computed or ALL in state.pending:
+    """Tell whether the published file lags behind what was computed; for anything else it waits for days to do.
+
+    A recalculation notes days and the tables of all time together: those are made from the days when these are done.
+    """
+    if state.computed != state.published_computed:
         return True
-    return state.ledger != state.published_ledger and not waiting
+    return not waiting and (ALL in state.pending or state.ledger != state.published_ledger)
 
 
 def _in(has: Callable[[str], bool], keys: Iterable[str]) -> list[str]:

@@ -121,6 +121,8 @@ class Lake:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": True,
+            # A name that is no table is an error and no Python variable, and Ctrl-C is not lost in the look for one.
+            "python_enable_replacements": False,
         }
         if threads:
             settings["threads"] = threads

@@ -126,6 +126,7 @@ def _connect(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
             "allow_community_extensions": False,
             "allow_unsigned_extensions": False,
             "allow_persistent_secrets": False,
+            "python_enable_replacements": False,
             "memory_limit": f"{request['memory_mb']}MiB",
             "max_temp_directory_size": "0MiB",
             "threads": THREADS,

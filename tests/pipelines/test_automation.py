@@ -61,6 +61,11 @@ def test_what_was_computed_is_published_before_further_days() -> None:
     assert asked(replace(CLEAN, pending={"*": "a"})) == [("publish", None, None)]
 
 
+def test_a_recalculation_computes_its_days_before_the_tables_of_all_time() -> None:
+    state = replace(CLEAN, pending={"*": "a", "2025-03-05": "a"})
+    assert asked(state) == [("compute_days", "2025-03-05", "2025-03-05")]
+
+
 def test_ledgers_alone_are_published_when_no_day_is_to_do() -> None:
     state = replace(CLEAN, ledger="new")
     assert asked(state) == [("publish", None, None)]

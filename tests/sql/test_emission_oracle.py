@@ -28,7 +28,7 @@ def emitted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     with open_lake(config) as lake:
         sync_reference(lake)
         attribution.put_segments(lake, [segment(START_MS, START_MS + 60_000, 400.0 * 60)])
-        attribution.compute(lake, tables=(*attribution.ENERGY_TABLES, "core.emission"))
+        attribution.compute(lake, tables=(*attribution.ENERGY_TABLES, "core.place_factor", "core.emission"))
         yield request.param, lake
 
 

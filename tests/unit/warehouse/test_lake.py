@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from tests.support.homes import make_home
@@ -115,6 +116,14 @@ def test_a_wrong_statement_is_not_tried_again(lake: Lake) -> None:
 )
 def test_what_is_a_conflict(error: Exception, again: bool) -> None:
     assert is_conflict(error) is again
+
+
+def test_a_python_variable_is_no_table(lake: Lake) -> None:
+    """In its look for one DuckDB swallows what is raised, a Ctrl-C too."""
+    some_name = pa.table({"x": [1]})
+    with pytest.raises(duckdb.CatalogException, match="some_name"):
+        lake.connection.execute("select * from some_name")
+    assert some_name.num_rows == 1
 
 
 def test_two_writers_both_commit(config: Config) -> None:

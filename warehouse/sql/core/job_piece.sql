@@ -314,7 +314,7 @@ host_place as (
     from (select distinct host from device) as seen
     join (
         select facility, zone, position, unnest(hosts) as pattern from lake.ref.facility where known_to is null
-    ) as place on seen.host glob place.pattern
+    ) as stand on seen.host glob stand.pattern
     group by host
 ),
 cloud as (select provider, region, zone from lake.ref.cloud_region_factor where metric = 'grid_zone' and known_to is null),
