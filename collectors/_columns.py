@@ -1,6 +1,6 @@
 """What a column and a table of the landing contract are.
 
-What belongs here: the two types. What must not be here: any table (see ``contract``).
+What belongs here: the two types, and columns of the usual kinds. What must not be here: any table (see ``contract``).
 """
 
 from __future__ import annotations
@@ -8,6 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+LABELS = pa.map_(pa.string(), pa.string())
+
+# The largest plausible reading of one device: a 64-node switch estimate in the public MLPerf power set is 59,570 W;
+# 10 MW is a whole data hall and is surely a unit error (a reading in microwatts or milliwatts of milliwatts).
+MAX_POWER_MW = 10_000_000_000
+# 2000-01-01 and 2100-01-01 UTC in epoch milliseconds: outside, a stamp is a unit error (seconds, microseconds).
+MIN_TIME_MS = 946_684_800_000
+MAX_TIME_MS = 4_102_444_800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +104,18 @@ class LandingTable:
                 for column in self.columns
             ]
         )
+
+
+def time_of(name: str, description: str, *, nullable: bool = False) -> Column:
+    """Return a column of moments [epoch ms]."""
+    return Column(name, pa.int64(), "ms", description, nullable, MIN_TIME_MS, MAX_TIME_MS)
+
+
+def text(name: str, description: str, *, nullable: bool = True, allowed: tuple[str, ...] = ()) -> Column:
+    """Return a column of texts, of a closed set or free."""
+    return Column(name, pa.string(), None, description, nullable, allowed=allowed)
+
+
+def count(name: str, description: str, *, nullable: bool = False) -> Column:
+    """Return a column of counts."""
+    return Column(name, pa.int64(), None, description, nullable, minimum=0)

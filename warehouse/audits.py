@@ -24,13 +24,11 @@ from warehouse.config import Config
 from warehouse.energy import day_bounds_ms
 from warehouse.lake import Lake, planned_lightly
 from warehouse.sqlfiles import sql_names, sql_text
+from warehouse.temporaries import MIN_COVERAGE
 from warehouse.transform import CONSERVATION_TOLERANCE
 
 SEVERITIES = ("critical", "major", "minor")
 SCOPES = ("day", "month", "all")
-# An error above 5 % of an inventory is material as a rule of thumb (GHG Protocol Corporate Standard, chapter 10), so a
-# device may be unmeasured for 5 % of its time.
-MIN_COVERAGE = 0.95
 # Stamps are whole milliseconds; a second in an hour is far above what rounding can add and far below a double count.
 SLACK_S = 1.0
 # How far back a job that is checked with a day may begin; jobs that are older are checked when all days are audited, so

@@ -19,6 +19,9 @@ from warehouse.energy import day_bounds_ms
 from warehouse.lake import Lake
 from warehouse.sqlfiles import sql_text
 
+# An error above 5 % of an inventory is material as a rule of thumb (GHG Protocol Corporate Standard, chapter 10), so a
+# device may be unmeasured for 5 % of its time.
+MIN_COVERAGE = 0.95
 MS_PER_MINUTE = 60_000
 MS_PER_HOUR = 3_600_000
 ALL = "*"
@@ -61,6 +64,7 @@ def parameters(
         "max_age_months": grid.max_age_months,
         "max_age_years": grid.max_age_years,
         "known_at": None,
+        "min_coverage": MIN_COVERAGE,
         "has_market": config.market is not None,
         "fallback": config.market.fallback if config.market else None,
         "supplier_low": supplier.low,

@@ -35,9 +35,9 @@ def touched_wholes(table_name: str) -> list[str]:
     """Return the partition of the tables without partitions if they rest on a landing table itself, not on its days.
 
     Args:
-        table_name: landing table. Assets are booked also where no day has readings of them.
+        table_name: landing table. Assets are booked, and forecasts stand, also where no day has readings of them.
     """
-    return ["*"] if table_name == "asset_event" else []
+    return ["*"] if table_name in {"asset_event", "forecast"} else []
 
 
 def days_of_rows(connection: duckdb.DuckDBPyConnection) -> list[str]:

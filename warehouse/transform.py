@@ -53,6 +53,8 @@ WHOLE = (
     "mart.model_lifecycle",
     "mart.matching_annual",
     "mart.scope2_monthly",
+    "mart.prediction_score",
+    "mart.prediction_accuracy",
 )
 COMPUTED = (*DAILY, *MONTHLY, *WHOLE)
 _BY_JOB = {"mart.job"}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.cli.app import config_option, configuration
 from pipelines.cli.console import say, show_table
 from pipelines.cli.errors import EXIT_FAILED, EXIT_USAGE, CliError
 from pipelines.cli.figures import number
@@ -87,25 +88,61 @@ def plan_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help="Your own finished runs as CSV; they go before published ones.",
 )
+@click.option("--record", "is_recorded", is_flag=True, help="Land the forecast, to be held against its run later.")
+@click.option("--job", "job_id", metavar="ID", help="With --record: its job; by default the one that has its name.")
+@click.option("--model", metavar="NAME", help="With --record: the model whose jobs carry it out, instead of a job.")
+@click.option("--model-version", metavar="VERSION", help="With --model: its version; by default all of them.")
+@config_option
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--method", type=click.Choice(["wattledger", "llmcarbon"]), default="wattledger", show_default=True,
               help="llmcarbon: its own formulas beside our forecast, for its database.csv.")  # fmt: skip
-def estimate(plan_file: Path | None, history_file: Path | None, form: str, method: str, **flags: str | None) -> None:
+def estimate(
+    plan_file: Path | None,
+    history_file: Path | None,
+    form: str,
+    method: str,
+    *,
+    is_recorded: bool,
+    job_id: str | None,
+    model: str | None,
+    model_version: str | None,
+    config_path: Path | None,
+    **flags: str | None,
+) -> None:
     """Forecast operations, days, energy and carbon of a run before it starts, each with its 90 % interval."""
     from models.prediction.inputs import InfeasibleError, InputError
     from models.table import FactorDataError
 
     stated: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    link = {"job_id": job_id, "model": model, "model_version": model_version}
+    if not is_recorded and any(link.values()):
+        msg = "--job, --model and --model-version say what a recorded forecast belongs to: give --record with them"
+        raise CliError(msg, EXIT_USAGE)
     try:
         if method == "llmcarbon":
             _show_llmcarbon(plan_file)
             return
         records = _forecasts(plan_file, history_file, stated)
+        noted = _record(records, link, config_path) if is_recorded else ""
     except InfeasibleError as error:
         raise CliError(str(error), EXIT_FAILED) from error
     except (InputError, FactorDataError) as error:
         raise CliError(str(error), EXIT_USAGE) from error
     _write(records, form)
+    if noted:
+        click.echo(noted, err=True)
+
+
+def _record(records: Sequence[ForecastRecord], link: dict[str, str | None], config_path: Path | None) -> str:
+    """Land forecasts and say what follows."""
+    from pipelines.forecasts import Link, record
+
+    made_ms = round(datetime.now(UTC).timestamp() * 1000)
+    files = record(configuration(config_path), records, Link(**link), made_ms)
+    where = files[0].parent
+    return (
+        f"Recorded {len(records)} in {where}; `wattledger run` takes it in, mart.prediction_score has what came of it."
+    )
 
 
 def _forecasts(plan_file: Path | None, history_file: Path | None, stated: dict[str, Any]) -> list[ForecastRecord]:
