@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from pipelines.assets import audit, core, factors, feeds, mart, published, raw
+from pipelines.assets import audit, core, factors, feeds, mart, plans, published, raw
 from pipelines.checks import build_checks
 from pipelines.freshness import with_freshness
 from pipelines.jobs import JOBS
 from pipelines.resources import Installation, NoPickles
 from pipelines.schedules import daily_audit, pull_due_feeds
-from pipelines.sensors import landing_sensor, ledger_sensor
+from pipelines.sensors import landing_sensor, ledger_sensor, plans_sensor
 
 
 def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -31,6 +31,7 @@ def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
             [
                 factors.reference,
                 *feeds.FEED_ASSETS,
+                plans.planned_runs,
                 raw.ingest,
                 *raw.landed_tables,
                 core.days,
@@ -43,7 +44,7 @@ def build_defs(resources: Mapping[str, object] | None = None) -> dg.Definitions:
         ),
         asset_checks=build_checks(),
         jobs=JOBS,
-        sensors=[landing_sensor, ledger_sensor],
+        sensors=[landing_sensor, ledger_sensor, plans_sensor],
         schedules=[daily_audit, pull_due_feeds],
         resources={"installation": Installation(), "io_manager": NoPickles(), **(resources or {})},
         executor=dg.in_process_executor,

@@ -1,25 +1,30 @@
 """Recording forecasts: they land like everything else, so that each can be held against its run later.
 
-What belongs here: rows of the landing table ``forecast``. What must not be here: equations (``models.prediction``),
-scores (``warehouse/sql/mart/prediction_score.sql``).
+What belongs here: rows of the landing table ``forecast``, which plans are to be forecast. What must not be here:
+equations (``models.prediction``), reading plan files (``plans``), scores (``warehouse/sql/mart/prediction_score.sql``).
 """
 
 from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from collectors import __version__
 from collectors.landing.writer import LandingWriter
-from models.prediction.forecast import ForecastRecord
-from models.prediction.inputs import InputError
-from models.prediction.request import MODEL
+from models.prediction.forecast import ForecastRecord, forecast
+from models.prediction.inputs import InfeasibleError, InputError
+from models.prediction.request import MODEL, RunPlan
 from models.prediction.tables import find_device
+from models.table import FactorDataError
+from pipelines.partitions import MS_PER_S
+from pipelines.plans import SUFFIXES, read_plans
 from warehouse.config import Config
+from warehouse.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +77,89 @@ def record(config: Config, forecasts: Sequence[ForecastRecord], link: Link, made
     return [Path(path) for path in writer.write("forecast", rows)]
 
 
-def _rows(forecast: ForecastRecord, link: Link, made_ms: int) -> Iterator[dict[str, Any]]:
+@dataclass(slots=True)
+class PlansReport:
+    """What became of the plan files.
+
+    Attributes:
+        plans_n: plans in all files that could be read.
+        recorded_n: forecasts that were landed.
+        known_n: plans whose forecast is known as it is.
+        begun_n: plans whose job has begun: a forecast would come too late.
+        problems: files and plans that cannot be forecast, with the reason.
+    """
+
+    plans_n: int = 0
+    recorded_n: int = 0
+    known_n: int = 0
+    begun_n: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def plan_files(config: Config) -> list[Path]:
+    """Return the plan files of an installation, in order."""
+    return sorted(path for path in config.plans_path.glob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def forecast_plans(lake: Lake) -> PlansReport:
+    """Forecast the plans of the installation and land what is new; each belongs to the job of its name.
+
+    Args:
+        lake: an open lake.
+    """
+    report = PlansReport()
+    known = {forecast_id for (forecast_id,) in lake.rows("SELECT DISTINCT forecast_id FROM raw.forecast")}
+    begun = {job_id for (job_id,) in lake.rows("SELECT DISTINCT job_id FROM core.job")}
+    found: dict[str, ForecastRecord] = {}
+    for file, one in _plans(lake.config, report):
+        report.plans_n += 1
+        if one.name in begun:
+            report.begun_n += 1
+            continue
+        try:
+            made = forecast(one)
+        except (InputError, InfeasibleError) as error:
+            report.problems.append(f"{file}, {one.name}: {error}")
+            continue
+        if made.forecast_id in known:
+            report.known_n += 1
+        else:
+            found[made.forecast_id] = made
+    if found:
+        record(lake.config, list(found.values()), Link(), round(time.time() * MS_PER_S))
+    report.recorded_n = len(found)
+    return report
+
+
+def _plans(config: Config, report: PlansReport) -> Iterator[tuple[Path, RunPlan]]:
+    """Give the plans of all files that can be forecast as far as can be told before; note the others."""
+    for file in plan_files(config):
+        try:
+            plans = read_plans(file)
+        except (InputError, FactorDataError) as error:
+            report.problems.append(str(error))
+            continue
+        for one in plans:
+            if one.name == MODEL:
+                report.problems.append(f"{file}: a plan needs the name of its job (name)")
+            else:
+                yield file, one
+
+
+def _rows(made: ForecastRecord, link: Link, made_ms: int) -> Iterator[dict[str, Any]]:
     head = {
         "made_ms": made_ms,
-        "method": forecast.method,
-        "device": _device(forecast),
-        "inputs_json": forecast.inputs,
-        "assumed_json": json.dumps([asdict(note) for note in forecast.assumed], separators=(",", ":")),
+        "method": made.method,
+        "device": _device(made),
+        "inputs_json": made.inputs,
+        "assumed_json": json.dumps([asdict(note) for note in made.assumed], separators=(",", ":")),
     }
-    for row in forecast.rows():
+    for row in made.rows():
         yield head | asdict(link) | row
 
 
-def _device(forecast: ForecastRecord) -> str | None:
+def _device(made: ForecastRecord) -> str | None:
     """Give the name of the plan's accelerator as our table has it, else as the plan states it."""
-    stated = json.loads(forecast.inputs)
+    stated = json.loads(made.inputs)
     name: str | None = stated.get("device")
     return name if name is None or "peak_tflops" in stated else find_device(name).name

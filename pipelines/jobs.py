@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipelines.assets import core, factors, feeds, mart, published, raw
+from pipelines.assets import core, factors, feeds, mart, plans, published, raw
 from pipelines.automation import DAYS_JOB, INGEST_JOB, MONTHS_JOB, PUBLISH_JOB, PULL_JOB
 from pipelines.checks import monthly_expectations
 
 AUDIT_JOB = "audit"
+PLANS_JOB = "forecast_plans"
 # A run that takes longer hangs or was killed; Dagster ends it, and the ledger asks for its partitions again.
 MAX_RUN_S = 2 * 3600
 _TAGS = {"dagster/max_runtime": str(MAX_RUN_S)}
@@ -51,6 +52,11 @@ pull_feeds = _job(
     dg.AssetSelection.assets(*feeds.FEED_ASSETS),
     "Ask feeds of grid intensities for a range of days, and take in what came.",
 )
+forecast_plans = _job(
+    PLANS_JOB,
+    dg.AssetSelection.assets(plans.planned_runs),
+    "Forecast the runs that plan files state, and land the forecasts.",
+)
 audit = _job(AUDIT_JOB, dg.AssetSelection.all_asset_checks(), "Run every audit check over everything computed.")
 
-JOBS = (ingest, compute_days, compute_months, publish, pull_feeds, audit)
+JOBS = (ingest, compute_days, compute_months, publish, pull_feeds, forecast_plans, audit)

@@ -1,4 +1,4 @@
-"""Sensors: one watches the landing folder, one watches the ledger for what is to do.
+"""Sensors: one watches the landing folder, one the ledger for what is to do, one the plans of runs.
 
 What belongs here: looking and asking for runs. What must not be here: the policy (``automation``), the work
 (``assets``).
@@ -29,8 +29,10 @@ from pipelines.automation import (
     read_state,
 )
 from pipelines.checks import RANGE_TAGS
+from pipelines.forecasts import plan_files
 from pipelines.resources import Installation
 from warehouse.config import Config, ConfigError
+from warehouse.files import sha256_of
 from warehouse.lake import LakeError
 from warehouse.landed import landed_files
 from warehouse.publish import ORGANISATION
@@ -66,6 +68,15 @@ def landing_digest(landing: Path, remote: Sequence[tuple[str, int]] = ()) -> tup
         )
         number += 1
     return number, digest.hexdigest()[:16]
+
+
+def plans_digest(config: Config) -> tuple[int, str]:
+    """Return number and digest (names, contents) of the plan files of an installation."""
+    files = plan_files(config)
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}\0{sha256_of(path)}\n".encode(errors="surrogateescape"))
+    return len(files), digest.hexdigest()[:16]
 
 
 def unfinished(instance: dg.DagsterInstance, *names: str) -> bool:
@@ -156,3 +167,24 @@ def fingerprint(config: Config, now_s: float) -> str:
     files = [Path(catalog), Path(f"{catalog}-wal"), config.published_path / ORGANISATION]
     marks = [[path.stat().st_mtime_ns, path.stat().st_size] if path.exists() else None for path in files]
     return json.dumps([marks, config.accounting_sha256, int(now_s // RETRY_S)])
+
+
+@dg.sensor(
+    job=jobs.forecast_plans,
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for forecasts when plan files were added or changed.",
+)
+def plans_sensor(context: dg.SensorEvaluationContext, installation: Installation) -> dg.SensorResult | dg.SkipReason:
+    """Ask for one run for the plan files as they are; the cursor is their digest."""
+    try:
+        config = installation.config()
+        number, digest = plans_digest(config)
+    except (ConfigError, OSError) as error:
+        return dg.SkipReason(str(error))
+    if not number:
+        return dg.SkipReason(f"no plan lies in {config.plans_path}")
+    key = f"plans-{digest}"
+    if key == context.cursor:
+        return dg.SkipReason("the plans are forecast as they are")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=key)], cursor=key)

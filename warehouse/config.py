@@ -220,6 +220,11 @@ class Config(Section):
         return self.home / "archive"
 
     @property
+    def plans_path(self) -> Path:
+        """Folder of the plans of runs that are to be forecast."""
+        return self.home / "plans"
+
+    @property
     def answers_path(self) -> Path:
         """Folder of the answers of feeds, as they came."""
         return self.home / "answers"

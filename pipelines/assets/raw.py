@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.assets.plans import NAME as PLANNED_RUNS
 from pipelines.describe import filled, key_of, spec
 from pipelines.feeds.sources import SOURCES
 from pipelines.partitions import landed_partition, of_raw
@@ -36,7 +37,8 @@ FROM_FEEDS = frozenset({"raw.grid_intensity", "raw.feed_pull"})
 
 def _made_from(qualified: str) -> dict[str, dg.PartitionMapping | None]:
     feeds = [f"feed.{source}" for source in SOURCES] if qualified in FROM_FEEDS else []
-    return dict.fromkeys(["raw.ingest_file", *feeds])
+    plans = [PLANNED_RUNS] if qualified == "raw.forecast" else []
+    return dict.fromkeys(["raw.ingest_file", *feeds, *plans])
 
 
 landed_tables = [

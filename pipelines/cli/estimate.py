@@ -1,15 +1,13 @@
 """``wattledger estimate``: what a run will take and emit, before it starts; needs no lake and no network.
 
-What belongs here: flags, plan files, and how a forecast is shown. What must not be here: any equation.
+What belongs here: flags, and how a forecast is shown. What must not be here: any equation, plan files (``plans``).
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +23,6 @@ from pipelines.cli.figures import number
 
 if TYPE_CHECKING:
     from models.prediction.forecast import ForecastRecord
-    from models.prediction.request import RunPlan
 
 # Flag -> field of the plan and what it says. Everything else of a plan can stand in a file.
 FLAGS = {
@@ -149,61 +146,11 @@ def _forecasts(plan_file: Path | None, history_file: Path | None, stated: dict[s
     """Give the forecast of every plan."""
     from models.prediction import history
     from models.prediction.forecast import forecast
+    from pipelines.plans import of_flags, read_plans, read_text
 
-    finished = [] if history_file is None else history.read(str(history_file), _text(history_file))
-    return [forecast(plan, history.without(finished, plan.name)) for plan in _plans(plan_file, stated)]
-
-
-def _plans(plan_file: Path | None, stated: dict[str, Any]) -> list[RunPlan]:
-    """Give the plans of flags and file; a flag goes before the same field of the file."""
-    from models.prediction import llmcarbon
-    from models.prediction.request import from_llmcarbon, plan
-
-    if plan_file is None:
-        return [plan(_dated(dict(stated)), "the flags")]
-    text = _text(plan_file)
-    if plan_file.suffix.lower() == ".toml":
-        return [plan(_dated(_toml(plan_file, text) | stated), str(plan_file))]
-    if llmcarbon.is_llmcarbon(text.lstrip("\ufeff").partition("\n")[0]):
-        if stated:
-            msg = "flags do not go with LLMCarbon's table: each of its rows states all of them"
-            raise CliError(msg, EXIT_USAGE)
-        return [from_llmcarbon(row) for row in llmcarbon.read(str(plan_file), text)]
-    rows = list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
-    if not rows or any(None in row for row in rows):
-        msg = f"{plan_file}: a CSV plan needs a header of fields and rows as long as it"
-        raise CliError(msg, EXIT_USAGE)
-    return [plan(_dated(row | stated), f"{plan_file}, row {n}") for n, row in enumerate(rows, start=2)]
-
-
-def _dated(values: dict[str, Any]) -> dict[str, Any]:
-    """Give the values with this year where a place is to be looked up and no year is stated; the year is noted."""
-    placed = values.get("zone") or values.get("region")
-    return values | {"year": datetime.now(UTC).year} if placed and not values.get("year") else values
-
-
-def _text(path: Path) -> str:
-    """Read a plan file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read ({error}); --plan takes a TOML or CSV file in UTF-8, --history a CSV file"
-        raise CliError(msg, EXIT_USAGE) from error
-
-
-def _toml(path: Path, text: str) -> dict[str, Any]:
-    """Give the fields of a TOML plan: ``[run]``, and ``[shape]`` beside it."""
-    try:
-        held = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{path}: not TOML ({error})"
-        raise CliError(msg, EXIT_USAGE) from error
-    stray = sorted(set(held) - {"run", "shape"})
-    if stray or not isinstance(held.get("run"), dict):
-        msg = f"{path}: a plan holds the table [run] and perhaps [shape]" + (f", not {stray[0]!r}" if stray else "")
-        raise CliError(msg, EXIT_USAGE)
-    run: dict[str, Any] = held["run"]
-    return run | ({"shape": held["shape"]} if "shape" in held else {})
+    finished = [] if history_file is None else history.read(str(history_file), read_text(history_file))
+    plans = [of_flags(stated)] if plan_file is None else read_plans(plan_file, stated)
+    return [forecast(plan, history.without(finished, plan.name)) for plan in plans]
 
 
 def _write(records: Sequence[ForecastRecord], form: str) -> None:
@@ -274,12 +221,13 @@ def _show_llmcarbon(plan_file: Path | None) -> None:
     """Print what LLMCarbon obtains for its rows, and our forecast of the same rows."""
     from models.prediction import llmcarbon
     from models.prediction.validation import emissions_without
+    from pipelines.plans import read_text
 
     if plan_file is None:
         msg = "--method llmcarbon needs --plan with LLMCarbon's database.csv"
         raise CliError(msg, EXIT_USAGE)
     cells = []
-    for row in llmcarbon.read(str(plan_file), _text(plan_file)):
+    for row in llmcarbon.read(str(plan_file), read_text(plan_file)):
         theirs, ours = llmcarbon.training(row), emissions_without(row)
         delta = "-" if theirs.delta is None else f"{theirs.delta:+.5f}"
         between = f"{ours.low / 1e3:.3g} - {ours.high / 1e3:.3g}"
