@@ -17,10 +17,12 @@ from typing import Any
 from collectors import __version__
 from collectors.landing.writer import LandingWriter
 from models.prediction.forecast import ForecastRecord, forecast
+from models.prediction.history import Finished, without
 from models.prediction.inputs import InfeasibleError, InputError
 from models.prediction.request import MODEL, RunPlan
 from models.prediction.tables import find_device
 from models.table import FactorDataError
+from pipelines.history import own_history
 from pipelines.partitions import MS_PER_S
 from pipelines.plans import SUFFIXES, read_plans
 from warehouse.config import Config
@@ -84,7 +86,7 @@ class PlansReport:
     Attributes:
         plans_n: plans in all files that could be read.
         recorded_n: forecasts that were landed.
-        known_n: plans whose forecast is known as it is.
+        known_n: plans that were forecast as they are, perhaps with less history.
         begun_n: plans whose job has begun: a forecast would come too late.
         problems: files and plans that cannot be forecast, with the reason.
     """
@@ -108,7 +110,8 @@ def forecast_plans(lake: Lake) -> PlansReport:
         lake: an open lake.
     """
     report = PlansReport()
-    known = {forecast_id for (forecast_id,) in lake.rows("SELECT DISTINCT forecast_id FROM raw.forecast")}
+    known = {tuple(row) for row in lake.rows("SELECT DISTINCT run, inputs_json, method_version FROM raw.forecast")}
+    own = _own(lake.config)
     begun = {job_id for (job_id,) in lake.rows("SELECT DISTINCT job_id FROM core.job")}
     found: dict[str, ForecastRecord] = {}
     for file, one in _plans(lake.config, report):
@@ -117,11 +120,11 @@ def forecast_plans(lake: Lake) -> PlansReport:
             report.begun_n += 1
             continue
         try:
-            made = forecast(one)
+            made = forecast(one, without(own, one.name))
         except (InputError, InfeasibleError) as error:
             report.problems.append(f"{file}, {one.name}: {error}")
             continue
-        if made.forecast_id in known:
+        if (made.run, made.inputs, made.method_version) in known:
             report.known_n += 1
         else:
             found[made.forecast_id] = made
@@ -129,6 +132,14 @@ def forecast_plans(lake: Lake) -> PlansReport:
         record(lake.config, list(found.values()), Link(), round(time.time() * MS_PER_S))
     report.recorded_n = len(found)
     return report
+
+
+def _own(config: Config) -> tuple[Finished, ...]:
+    """Give one's own finished runs; none where nothing is published yet."""
+    try:
+        return own_history(config).runs
+    except FileNotFoundError:
+        return ()
 
 
 def _plans(config: Config, report: PlansReport) -> Iterator[tuple[Path, RunPlan]]:

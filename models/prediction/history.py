@@ -55,19 +55,58 @@ def _finished(row: Row) -> Finished:
         raise InputError(msg)
     where = f"{row.file}, line {row.line}"
     held = {name: row.optional_text(name) if name in row.values else "" for name in OPTIONAL}
-    total = count(row.text("parameters_n"), "parameters_n", f"{where}, parameters_n")
-    active = count(held["active_parameters_n"] or row.text("parameters_n"), "active_parameters_n")
-    tokens = count(row.text("tokens_n"), "tokens_n", f"{where}, tokens_n")
-    devices = count(held["devices_n"], "devices_n", f"{where}, devices_n") if held["devices_n"] else None
-    device = find_device(row.text("device"))
-    precision = PRECISION_NAMES.get(held["precision"].lower(), held["precision"] or "16bit")
-    if precision not in PRECISIONS:
-        msg = f"{where}: precision = {precision!r} is not known; known: {', '.join([*PRECISIONS, *PRECISION_NAMES])}"
+    return finished(
+        where,
+        row.text("name"),
+        parameters_n=count(row.text("parameters_n"), "parameters_n", f"{where}, parameters_n"),
+        tokens_n=count(row.text("tokens_n"), "tokens_n", f"{where}, tokens_n"),
+        device=row.text("device"),
+        device_hours=row.number("device_hours", 1e-6),
+        active_parameters_n=count(held["active_parameters_n"], "active_parameters_n", f"{where}, active_parameters_n")
+        if held["active_parameters_n"]
+        else None,
+        devices_n=count(held["devices_n"], "devices_n", f"{where}, devices_n") if held["devices_n"] else None,
+        precision=held["precision"] or "16bit",
+    )
+
+
+def finished(
+    where: str,
+    name: str,
+    *,
+    parameters_n: float,
+    tokens_n: float,
+    device: str,
+    device_hours: float,
+    active_parameters_n: float | None = None,
+    devices_n: float | None = None,
+    precision: str = "16bit",
+) -> Finished:
+    """Give one run with its utilisation: 6 * active * tokens / (device-hours * 3600 * peak).
+
+    Args:
+        where: what to name in an error.
+        name: of the run.
+        parameters_n: parameters.
+        tokens_n: tokens trained on.
+        device: the accelerator.
+        device_hours: device-hours used, restarts and waiting too [h].
+        active_parameters_n: parameters that one token uses; None for all of them.
+        devices_n: devices at once, or None.
+        precision: of the matrix products.
+
+    Raises:
+        InputError: if a value cannot be, or the utilisation that follows from them.
+    """
+    known = find_device(device)
+    active = checked("parameters_n", parameters_n if active_parameters_n is None else active_parameters_n, where)
+    kind = PRECISION_NAMES.get(precision.lower(), precision)
+    if kind not in PRECISIONS:
+        msg = f"{where}: precision = {kind!r} is not known; known: {', '.join([*PRECISIONS, *PRECISION_NAMES])}"
         raise InputError(msg)
-    done = training_work(active, tokens).model_flop
-    peak = device.peak_flop_per_s(COUNTED_AT[precision])
-    used = done / (row.number("device_hours", 1e-6) * SECONDS_PER_HOUR * peak)
+    done = training_work(active, tokens_n).model_flop
+    used = done / (device_hours * SECONDS_PER_HOUR * known.peak_flop_per_s(COUNTED_AT[kind]))
     checked("utilisation_fraction", used, f"{where}: the utilisation that follows from its device_hours")
-    is_narrow = precision in {"8bit", "4bit"}
-    case = Case(OWN, device.generation, active, active < total, devices, RUN, is_narrow)
-    return Finished(row.text("name"), OwnRun(case, used))
+    is_narrow = kind in {"8bit", "4bit"}
+    case = Case(OWN, known.generation, active, active < parameters_n, devices_n, RUN, is_narrow)
+    return Finished(name, OwnRun(case, used))

@@ -23,6 +23,7 @@ from pipelines.cli.figures import number
 
 if TYPE_CHECKING:
     from models.prediction.forecast import ForecastRecord
+    from models.prediction.history import Finished
 
 # Flag -> field of the plan and what it says. Everything else of a plan can stand in a file.
 FLAGS = {
@@ -85,6 +86,7 @@ def plan_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help="Your own finished runs as CSV; they go before published ones.",
 )
+@click.option("--own-history", "is_own", is_flag=True, help="Learn from the finished training jobs of the ledger.")
 @click.option("--record", "is_recorded", is_flag=True, help="Land the forecast, to be held against its run later.")
 @click.option("--job", "job_id", metavar="ID", help="With --record: its job; by default the one that has its name.")
 @click.option("--model", metavar="NAME", help="With --record: the model whose jobs carry it out, instead of a job.")
@@ -99,6 +101,7 @@ def estimate(
     form: str,
     method: str,
     *,
+    is_own: bool,
     is_recorded: bool,
     job_id: str | None,
     model: str | None,
@@ -119,7 +122,8 @@ def estimate(
         if method == "llmcarbon":
             _show_llmcarbon(plan_file)
             return
-        records = _forecasts(plan_file, history_file, stated)
+        finished = _history(history_file, config_path if is_own else None, is_own=is_own)
+        records = _forecasts(plan_file, [one for one in finished if one.name != job_id], stated)
         noted = _record(records, link, config_path) if is_recorded else ""
     except InfeasibleError as error:
         raise CliError(str(error), EXIT_FAILED) from error
@@ -142,13 +146,32 @@ def _record(records: Sequence[ForecastRecord], link: dict[str, str | None], conf
     )
 
 
-def _forecasts(plan_file: Path | None, history_file: Path | None, stated: dict[str, Any]) -> list[ForecastRecord]:
+def _history(file: Path | None, config_path: Path | None, *, is_own: bool) -> list[Finished]:
+    """Give one's own finished runs, of a file and of the ledger."""
+    from models.prediction import history
+    from pipelines.plans import read_text
+
+    found = [] if file is None else history.read(str(file), read_text(file))
+    if is_own:
+        from pipelines.history import own_history
+
+        try:
+            own = own_history(configuration(config_path))
+        except FileNotFoundError as error:
+            raise CliError(str(error), EXIT_USAGE) from error
+        for reason in own.left_out:
+            click.echo(f"Nothing is learned from job {reason}", err=True)
+        click.echo(f"Learned from {len(own.runs)} own runs of the ledger.", err=True)
+        found += own.runs
+    return found
+
+
+def _forecasts(plan_file: Path | None, finished: list[Finished], stated: dict[str, Any]) -> list[ForecastRecord]:
     """Give the forecast of every plan."""
     from models.prediction import history
     from models.prediction.forecast import forecast
-    from pipelines.plans import of_flags, read_plans, read_text
+    from pipelines.plans import of_flags, read_plans
 
-    finished = [] if history_file is None else history.read(str(history_file), read_text(history_file))
     plans = [of_flags(stated)] if plan_file is None else read_plans(plan_file, stated)
     return [forecast(plan, history.without(finished, plan.name)) for plan in plans]
 
