@@ -53,6 +53,7 @@ docs: setup ## write the generated pages of docs/
 	@$(BIN)/python -c "from models.embodied.validation import page; print(page(), end='')" > docs/models/embodied-validation.md
 	@$(BIN)/python -c "from models.embodied.methods.page import page; print(page(), end='')" > docs/models/compatibility.md
 	@$(BIN)/python -m models.prediction.validation > docs/models/prediction-validation.md
+	@$(BIN)/python -m models.products.case_page > docs/models/reporting-cases.md
 
 lock: setup ## renew requirements.lock (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
