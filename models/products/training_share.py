@@ -22,6 +22,8 @@ POLICIES = (NONE, CUMULATIVE, EXPECTED, WINDOW)
 """Named policies of a training charge."""
 COLUMNS = ("low", "central", "high")
 """The three ledgers of an estimate; each closes by itself."""
+ROUNDING = 1e-12
+"""Gap between the charges and the whole that is rounding [1]; a thousand periods of doubles leave about 1e-13."""
 MIN_DAYS = 1e-6
 """Shortest service life taken [days], about a tenth of a second; it keeps a rate finite."""
 
@@ -126,6 +128,8 @@ def training_ledger(
     bounds.number("training.low", training.low, 0.0, bounds.MAX_TOTAL_KGCO2E * 1_000.0, training.unit)
     fractions = _fractions(policy, service, window_days)
     charged = fsum(fractions)
+    if abs(charged - 1.0) <= ROUNDING:
+        charged = 1.0  # else a balance of the last digit would remain for good
     open_fraction = max(1.0 - charged, 0.0)
     is_written_off = is_retired and policy != NONE
     return TrainingLedger(

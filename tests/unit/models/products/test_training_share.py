@@ -79,6 +79,11 @@ def test_window_is_a_straight_line_in_days_whatever_is_served() -> None:
     assert early.written_off.central == pytest.approx(500)
 
 
+def test_a_version_that_absorbed_all_of_it_has_no_balance_of_the_last_digit() -> None:
+    ledger = training_ledger("window", TRAINING, [Service(0.1, 1)] * 10, window_days=1.0, is_retired=True)
+    assert (ledger.charged, ledger.written_off.high, ledger.over_absorbed.high) == (TRAINING, 0, 0)
+
+
 @given(
     policy=st.sampled_from(POLICIES),
     ends=st.tuples(st.floats(0, 1e9), st.floats(0, 1e9), st.floats(0, 1e9)).map(sorted),
