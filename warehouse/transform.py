@@ -45,7 +45,7 @@ DAILY = (
     "mart.data_quality",
     "mart.job",
 )
-MONTHLY = ("mart.training_vs_inference_monthly",)
+MONTHLY = ("mart.training_vs_inference_monthly", "mart.sci_monthly")
 WHOLE = (
     "core.asset",
     "core.asset_accrual",
@@ -53,6 +53,7 @@ WHOLE = (
     "mart.model_lifecycle",
     "mart.matching_annual",
     "mart.scope2_monthly",
+    "mart.sci_ai",
     "mart.prediction_score",
     "mart.prediction_accuracy",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warehouse.registry import assets, audit, core, mart, prediction, raw, ref
+from warehouse.registry import assets, audit, core, mart, prediction, product, raw, ref
 from warehouse.registry.types import Table
 
 SCHEMAS = ("ref", "raw", "core", "mart", "rpt", "audit")
@@ -14,6 +14,8 @@ ALL_TABLES: tuple[Table, ...] = (
     assets.ASSET_ACCRUAL,
     *mart.TABLES,
     assets.EMBODIED_LEDGER,
+    product.SCI_MONTHLY,
+    product.SCI_AI,
     prediction.PREDICTION_SCORE,
     prediction.PREDICTION_ACCURACY,
     *audit.TABLES,
